@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: GPL-2.0
+# uml-mm: an mm sandbox on User Mode Linux. `make help` lists the verbs.
+
+SHELL := /bin/bash
+
+ifneq ($(words $(CURDIR)),1)
+$(error The kernel can't be built in a folder with a space in its path: $(CURDIR))
+endif
+
+VARIANT ?= default
+V ?= 0
+T ?=
+TIMEOUT ?= 60
+JOBS ?= $(shell nproc)
+
+# Debian's own interpreter, since pytest and its plugins are packages for it.
+PYTHON ?= $(if $(wildcard /usr/bin/python3),/usr/bin/python3,python3)
+Q := $(if $(filter 0,$(V)),@)
+out := $(CURDIR)/build/$(VARIANT)
+rootfs := $(CURDIR)/build/rootfs
+uml := $(PYTHON) scripts/uml.py --kernel $(out)/linux --timeout $(TIMEOUT) $(if $(APPEND),--append '$(APPEND)')
+
+fragments := $(patsubst %,scripts/variants/%.config,$(filter-out default,$(subst +, ,$(VARIANT))))
+series_args := $(if $(LINUX),--linux '$(LINUX)') \
+	$(if $(LINUX_TARBALL),--tarball '$(LINUX_TARBALL)') \
+	$(if $(filter 1,$(FORCE)),--force) $(if $(filter 1,$(REBASE)),--rebase)
+
+# The kernel's make shall not take T=, M= and the like for its own.
+MAKEOVERRIDES :=
+
+# Nothing in the program depends on when, where or by whom it was built.
+kmake := $(MAKE) --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(JOBS)) \
+	-C linux ARCH=um O=$(out) V=$(V) LOCALVERSION= KBUILD_BUILD_TIMESTAMP=@1 \
+	KBUILD_BUILD_USER=uml-mm KBUILD_BUILD_HOST=uml-mm \
+	CC="$(if $(shell command -v ccache),ccache )gcc"
+
+# A sign of life each hundred objects, then the link to the program.
+define build
+set -eo pipefail; $(kmake) linux $(if $(filter 0,$(V)),| awk \
+	'/^  (CC|AS)/ && ++n % 100 == 0 { printf "  kernel: %d objects\n", n; fflush() }'); \
+[ $(out)/.kconfig.d -nt $(out)/include/config/auto.conf.cmd ] || awk \
+	'/^\t/ { print "$(out)/.configured: linux/" $$1 "\nlinux/" $$1 ":" } /^$$/ && NR > 2 { exit }' \
+	$(out)/include/config/auto.conf.cmd >$(out)/.kconfig.d; \
+$(if $(filter default,$(VARIANT)),[ -L linux/linux ] || ln -s ../build/default/linux linux/linux)
+endef
+
+# One build at a time in a clone; guests may run side by side.
+lock = mkdir -p build && exec 9>build/.lock && { flock -n 9 || \
+	{ echo "uml-mm: waiting for another make in this clone" >&2; flock 9; }; }
+
+.DEFAULT_GOAL := run
+.PHONY: run test list shell gdb bench mutants linux patches check-series \
+	kernel deps clean distclean help
+
+## Run
+run:		## build what is missing, run the tests T="name glob ..." (all for none)
+ifeq ($(T),)
+	+$(Q)$(lock); $(MAKE) --no-print-directory _embed 9>&-
+	$(Q)$(uml) --embedded
+else
+	+$(Q)$(lock); $(MAKE) --no-print-directory _kernel 9>&-
+	$(Q)$(uml) $(foreach t,$(T),'$(t)')
+endif
+
+test:		## pass every test of this project; JUNIT=<file> writes a report
+	+$(Q)$(lock); $(MAKE) --no-print-directory _embed 9>&-
+	$(Q)$(PYTHON) -m pytest tests -q $(if $(JUNIT),--junitxml=$(JUNIT)) $(PYTEST)
+
+list: kernel	## the names of the tests
+	$(Q)$(uml) list
+
+shell: kernel	## a shell inside the guest
+	$(Q)$(uml) --shell
+
+gdb: kernel	## T=<test> under gdb, stopped at BREAK=<function>
+	$(Q)$(uml) --gdb $(if $(BREAK),'$(BREAK)') -- $(foreach t,$(T),'$(t)')
+
+bench: kernel	## boot, and 64 MB faulted by 4K and by huge pages, pinned and not
+	$(Q)$(PYTHON) scripts/bench.py --kernel $(out)/linux
+
+mutants: kernel	## prove that the tests catch M="name glob ..." (all for none)
+	$(Q)$(PYTHON) scripts/mutants.py $(foreach m,$(M),'$(m)')
+
+## Change the kernel
+linux:		## make linux/ from patches/ (LINUX=<git tree> LINUX_TARBALL=<file>)
+	+$(Q)$(lock); $(MAKE) --no-print-directory _linux 9>&-
+
+patches:	## write linux/'s commits to patches/ (TOPIC=<folder> of new ones)
+	$(Q)$(lock); $(PYTHON) scripts/series.py export $(if $(TOPIC),--topic '$(TOPIC)') 9>&-
+
+check-series:	## every patch applies, builds, boots and passes checkpatch --strict
+	$(Q)$(PYTHON) scripts/check_series.py
+
+## Build
+kernel:		## build/$(VARIANT)/linux; VARIANT=smp+kasan and the like, see scripts/variants
+	+$(Q)$(lock); $(MAKE) --no-print-directory _kernel 9>&-
+
+deps:		## install the Debian packages that are needed, or name them
+	$(Q)scripts/deps
+
+clean:		## delete build/
+	rm -rf build
+
+distclean:	## delete build/ and linux/; FORCE=1 even with your edits in it
+	$(Q)$(PYTHON) scripts/series.py remove $(if $(filter 1,$(FORCE)),--force)
+	rm -rf build
+
+help:		## this list
+	$(Q)sed -n 's/^## \(.*\)/\n\1/p; s/^\([a-z-]*\):[^#]*##/  \1\t/p' Makefile | expand -t 16
+
+# ---- behind the verbs, under the lock
+
+build/.deps: scripts/deps
+	$(Q)mkdir -p build && scripts/deps && touch $@
+
+# When patches/ hasn't changed, not even git is asked.
+build/.series: patches/BASE $(wildcard patches/series patches/*/*.patch) \
+		$(if $(wildcard linux/Makefile),,FORCE) | build/.deps
+	$(Q)$(PYTHON) scripts/series.py apply $(series_args)
+	$(Q)touch $@
+
+_linux: build/.deps
+	$(Q)$(PYTHON) scripts/series.py apply $(series_args)
+	$(Q)touch build/.series
+
+# A changed Kconfig file means to configure anew: the kernel's make would ask.
+-include $(out)/.kconfig.d
+
+$(out)/.configured: .config.uml scripts/config.py $(fragments) | build/.series
+	$(Q)$(PYTHON) scripts/config.py $(out) --variant $(VARIANT) --initramfs $(out)/rootfs.cpio
+	$(Q)touch $@
+
+_rootfs: build/.series
+	+$(Q)$(MAKE) --no-print-directory -C rootfs V=$(V) LINUX=$(CURDIR)/linux O=$(rootfs)
+
+# The guest's root is the folder build/rootfs: a changed test needs no new
+# kernel, and what the kernel embeds may be older.
+_kernel: $(out)/.configured _rootfs
+	$(Q)[ -e $(out)/rootfs.cpio ] || cp $(rootfs).cpio $(out)/rootfs.cpio
+	+$(Q)$(build)
+
+_embed: $(out)/.configured _rootfs
+	$(Q)cmp -s $(rootfs).cpio $(out)/rootfs.cpio || cp $(rootfs).cpio $(out)/rootfs.cpio
+	+$(Q)$(build)
+
+.PHONY: _linux _rootfs _kernel _embed FORCE
+.DELETE_ON_ERROR:

@@ -1,0 +1,572 @@
+// SPDX-License-Identifier: GPL-2.0
+/* See mmtest.h. */
+#include <inttypes.h>
+#include <setjmp.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/swap.h>
+
+#include "mmtest.h"
+
+#define SWAP_DEVICE	"/dev/ram0"
+#define SWAP_BYTES	(64UL << 20)
+#define MEMCG		"/sys/fs/cgroup/mmtest"
+#define TMPFS		"/tmp/huge"
+
+/* vmstat, sysfs, smaps, pagemap */
+
+static int open_or_fail(const char *path, int flags)
+{
+	int fd = open(path, flags | O_CLOEXEC);
+
+	if (fd < 0)
+		ksft_exit_fail_msg("%s: %s\n", path, strerror(errno));
+	return fd;
+}
+
+/* The number after "@key " at the start of a line of a file; -1 if absent */
+static long keyed_number(const char *path, const char *key)
+{
+	size_t len = strlen(key);
+	char line[256];
+	long value = -1;
+	FILE *f;
+
+	f = fopen(path, "r");
+	if (!f)
+		ksft_exit_fail_msg("%s: %s\n", path, strerror(errno));
+	while (fgets(line, sizeof(line), f)) {
+		if (!strncmp(line, key, len) && line[len] == ' ') {
+			value = strtol(line + len, NULL, 10);
+			break;
+		}
+	}
+	fclose(f);
+	return value;
+}
+
+long file_number(const char *path, const char *key)
+{
+	char buf[64] = "";
+	long value;
+	int fd;
+
+	if (key) {
+		value = keyed_number(path, key);
+		if (value < 0)
+			ksft_exit_fail_msg("%s: no line '%s'\n", path, key);
+		return value;
+	}
+	fd = open_or_fail(path, O_RDONLY);
+	if (read(fd, buf, sizeof(buf) - 1) <= 0)
+		ksft_exit_fail_msg("%s: %s\n", path, strerror(errno));
+	close(fd);
+	return strtol(buf, NULL, 10);
+}
+
+bool file_write(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC), saved;
+	bool ok;
+
+	if (fd < 0)
+		return false;
+	ok = write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+	saved = errno;
+	close(fd);
+	errno = saved;
+	return ok;
+}
+
+long vmstat(const char *name)
+{
+	return file_number("/proc/vmstat", name);
+}
+
+long smaps_kb(const void *addr, size_t len, const char *field)
+{
+	unsigned long from = (unsigned long)addr, to = from + len, start, end;
+	size_t flen = strlen(field);
+	bool inside = false;
+	char line[512];
+	long sum = 0;
+	FILE *f;
+
+	f = fopen("/proc/self/smaps", "r");
+	if (!f)
+		ksft_exit_fail_msg("/proc/self/smaps: %s\n", strerror(errno));
+	while (fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "%lx-%lx ", &start, &end) == 2)
+			inside = start < to && end > from;
+		else if (inside && !strncmp(line, field, flen) &&
+			 line[flen] == ':')
+			sum += strtol(line + flen + 1, NULL, 10);
+	}
+	fclose(f);
+	return sum;
+}
+
+uint64_t pagemap(const void *addr)
+{
+	static pid_t pid;
+	static int fd;
+
+	if (pid != getpid()) {	/* a child has a pagemap of its own */
+		pid = getpid();
+		fd = open_or_fail("/proc/self/pagemap", O_RDONLY);
+	}
+	return pagemap_get_entry(fd, (char *)addr);
+}
+
+/* Of a page that is present; fails the test for one that isn't */
+unsigned long pfn_of(const void *addr)
+{
+	uint64_t entry = pagemap(addr);
+
+	if (!PAGEMAP_PRESENT(entry))
+		ksft_exit_fail_msg("%p: no page, pagemap 0x%" PRIx64 "\n", addr,
+				   entry);
+	return PAGEMAP_PFN(entry);
+}
+
+static uint64_t kpage_entry(int *fd, const char *path, unsigned long pfn)
+{
+	uint64_t entry;
+
+	if (!*fd)
+		*fd = open_or_fail(path, O_RDONLY);
+	if (pread(*fd, &entry, sizeof(entry), pfn * sizeof(entry)) !=
+	    sizeof(entry))
+		ksft_exit_fail_msg("%s: pfn 0x%lx: %s\n", path, pfn,
+				   strerror(errno));
+	return entry;
+}
+
+uint64_t kpageflags(unsigned long pfn)
+{
+	static int fd;
+
+	return kpage_entry(&fd, "/proc/kpageflags", pfn);
+}
+
+uint64_t kpagecount(unsigned long pfn)
+{
+	static int fd;
+
+	return kpage_entry(&fd, "/proc/kpagecount", pfn);
+}
+
+size_t count_flagged(const char *p, size_t len, uint64_t flags)
+{
+	size_t off, n = 0;
+
+	for (off = 0; off < len; off += PAGE_SIZE)
+		if (PAGEMAP_PRESENT(pagemap(p + off)))
+			n += (kpageflags(pfn_of(p + off)) & flags) == flags;
+	return n;
+}
+
+size_t count_mapped(const char *p, size_t len, uint64_t count)
+{
+	size_t off, n = 0;
+
+	for (off = 0; off < len; off += PAGE_SIZE)
+		if (PAGEMAP_PRESENT(pagemap(p + off)))
+			n += kpagecount(pfn_of(p + off)) == count;
+	return n;
+}
+
+bool pfns_follow(const char *p, size_t len)
+{
+	unsigned long first = pfn_of(p);
+	size_t i;
+
+	for (i = 1; i < len / PAGE_SIZE; i++) {
+		if (pfn_of(p + i * PAGE_SIZE) != first + i) {
+			ksft_print_msg("page 0 has pfn 0x%lx, page %zu 0x%lx\n",
+				       first, i, pfn_of(p + i * PAGE_SIZE));
+			return false;
+		}
+	}
+	return true;
+}
+
+long minor_faults(void)
+{
+	struct rusage ru;
+
+	getrusage(RUSAGE_THREAD, &ru);
+	return ru.ru_minflt;
+}
+
+/* Memory */
+
+char *hole_area(size_t nr_huge)
+{
+	size_t len = nr_huge * HPAGE_SIZE;
+	uintptr_t p;
+
+	/* Reserve it with two huge pages more: one aligns, one keeps apart. */
+	p = (uintptr_t)mmap(NULL, len + 2 * HPAGE_SIZE, PROT_NONE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if ((void *)p == MAP_FAILED)
+		ksft_exit_fail_msg("mmap: %s\n", strerror(errno));
+	p = (p + HPAGE_SIZE) & ~(HPAGE_SIZE - 1UL);
+	munmap((void *)p, len);
+	return (char *)p;
+}
+
+static char *area(size_t nr_huge, int advice)
+{
+	size_t len = nr_huge * HPAGE_SIZE;
+	char *p = hole_area(nr_huge);
+
+	if (mmap(p, len, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != p)
+		ksft_exit_fail_msg("mmap: %s\n", strerror(errno));
+	/* A kernel without THP refuses both; small pages it has. */
+	if (madvise(p, len, advice) && advice == MADV_HUGEPAGE)
+		ksft_exit_fail_msg("MADV_HUGEPAGE: %s\n", strerror(errno));
+	return p;
+}
+
+char *huge_area(size_t nr_huge)
+{
+	return area(nr_huge, MADV_HUGEPAGE);
+}
+
+char *small_area(size_t nr_huge)
+{
+	return area(nr_huge, MADV_NOHUGEPAGE);
+}
+
+char *huge_pages(size_t nr_huge, unsigned int seed)
+{
+	size_t len = nr_huge * HPAGE_SIZE;
+	char *p = huge_area(nr_huge);
+
+	pattern_fill(p, 0, len, seed);
+	if (smaps_kb(p, len, "AnonHugePages") != (long)(len / 1024))
+		ksft_exit_fail_msg("%ld kB of %zu kB came as huge pages\n",
+				   smaps_kb(p, len, "AnonHugePages"),
+				   len / 1024);
+	return p;
+}
+
+void area_free(char *p, size_t nr_huge)
+{
+	munmap(p, nr_huge * HPAGE_SIZE);
+}
+
+/* The pattern */
+
+static inline uint64_t pattern_word(size_t off, unsigned int seed)
+{
+	if (!seed)
+		return 0;
+	/* Bytes differ between pages, words and seeds. */
+	return ((uint64_t)seed << 56 | off) * 0x9e3779b97f4a7c15ULL | 1;
+}
+
+void pattern_fill(char *p, size_t from, size_t to, unsigned int seed)
+{
+	size_t off;
+
+	for (off = from; off < to; off += 8)
+		*(volatile uint64_t *)(p + off) = pattern_word(off, seed);
+}
+
+static long find_bad(const char *base, const char *buf, size_t from, size_t to,
+		     unsigned int seed, const char *view)
+{
+	uint64_t got, want;
+	size_t off;
+
+	for (off = from; off < to; off += 8) {
+		got = *(const volatile uint64_t *)(buf + off - from);
+		want = pattern_word(off, seed);
+		if (got != want) {
+			ksft_print_msg("%p: %s 0x%016" PRIx64 ", want 0x%016" PRIx64 "\n",
+				       base + off, view, got, want);
+			return off + __builtin_ctzll(got ^ want) / 8;
+		}
+	}
+	return -1;
+}
+
+long pattern_find_bad_user(const char *p, size_t from, size_t to,
+			   unsigned int seed)
+{
+	return find_bad(p, p + from, from, to, seed, "the program sees");
+}
+
+long pattern_find_bad(const char *p, size_t from, size_t to, unsigned int seed)
+{
+	static char buf[16 * PAGE_SIZE];
+	size_t off, len;
+	long bad;
+	int fd;
+
+	bad = pattern_find_bad_user(p, from, to, seed);
+	/* Not process_vm_readv(): its pin would unshare what a fork shares. */
+	fd = open_or_fail("/proc/self/mem", O_RDONLY);
+	for (off = from; bad < 0 && off < to; off += len) {
+		len = to - off < sizeof(buf) ? to - off : sizeof(buf);
+		if (pread(fd, buf, len, (off_t)(p + off)) != (ssize_t)len)
+			ksft_exit_fail_msg("/proc/self/mem %p: %s\n", p + off,
+					   strerror(errno));
+		bad = find_bad(p, buf, off, off + len, seed, "the kernel sees");
+	}
+	close(fd);
+	return bad;
+}
+
+/* Signals and children */
+
+siginfo_t access_siginfo;
+static sigjmp_buf access_env;
+
+static void access_handler(int sig, siginfo_t *info, void *ctx)
+{
+	access_siginfo = *info;
+	siglongjmp(access_env, sig);
+}
+
+int access_signal(char *p, bool write)
+{
+	struct sigaction sa = {
+		.sa_sigaction = access_handler, .sa_flags = SA_SIGINFO,
+	};
+	struct sigaction old_segv, old_bus;
+	int sig;
+
+	sigaction(SIGSEGV, &sa, &old_segv);
+	sigaction(SIGBUS, &sa, &old_bus);
+	memset(&access_siginfo, 0, sizeof(access_siginfo));
+	sig = sigsetjmp(access_env, 1);
+	if (!sig) {
+		char c = *(volatile char *)p;
+
+		if (write)
+			*(volatile char *)p = c;
+	}
+	sigaction(SIGSEGV, &old_segv, NULL);
+	sigaction(SIGBUS, &old_bus, NULL);
+	return sig;
+}
+
+int child_status(pid_t pid)
+{
+	int status;
+
+	while (waitpid(pid, &status, 0) != pid)
+		if (errno != EINTR)
+			ksft_exit_fail_msg("waitpid: %s\n", strerror(errno));
+	return WIFEXITED(status) ? WEXITSTATUS(status) :
+				   128 + WTERMSIG(status);
+}
+
+int in_child(int (*fn)(void *), void *arg)
+{
+	pid_t pid;
+
+	fflush(stdout);
+	pid = fork();
+	if (pid < 0)
+		ksft_exit_fail_msg("fork: %s\n", strerror(errno));
+	if (!pid) {
+		int ret = fn(arg);
+
+		fflush(stdout);
+		_exit(ret);
+	}
+	return child_status(pid);
+}
+
+/* Swap, memcg, tmpfs. Each ends at exit, in the process that began it. */
+
+static pid_t swap_owner, memcg_owner, tmpfs_owner;
+
+void swap_stop(void)
+{
+	uint64_t range[2] = { 0, SWAP_BYTES };
+	int fd;
+
+	if (swap_owner != getpid())
+		return;
+	swap_owner = 0;
+	if (swapoff(SWAP_DEVICE))
+		ksft_perror("swapoff");
+	/* Give the ramdisk's memory back. */
+	fd = open(SWAP_DEVICE, O_WRONLY | O_CLOEXEC);
+	if (fd < 0 || ioctl(fd, BLKDISCARD, range))
+		ksft_perror("discard " SWAP_DEVICE);
+	close(fd);
+}
+
+void swap_start(void)
+{
+	uint32_t page[PAGE_SIZE / 4] = { 0 };
+	int fd;
+
+	/* What mkswap writes: version, last page, no bad pages; signature. */
+	page[256] = 1;
+	page[257] = SWAP_BYTES / PAGE_SIZE - 1;
+	memcpy((char *)page + PAGE_SIZE - 10, "SWAPSPACE2", 10);
+
+	swapoff(SWAP_DEVICE);	/* in case that a killed test left it on */
+	fd = open_or_fail(SWAP_DEVICE, O_WRONLY);
+	if (pwrite(fd, page, sizeof(page), 0) != sizeof(page) || fsync(fd))
+		ksft_exit_fail_msg("%s: %s\n", SWAP_DEVICE, strerror(errno));
+	close(fd);
+	if (swapon(SWAP_DEVICE, 0))
+		ksft_exit_fail_msg("swapon %s: %s\n", SWAP_DEVICE,
+				   strerror(errno));
+	swap_owner = getpid();
+	atexit(swap_stop);
+}
+
+static void memcg_leave(void)
+{
+	int i;
+
+	if (memcg_owner != getpid())
+		return;
+	if (!file_write("/sys/fs/cgroup/cgroup.procs", "0"))
+		ksft_perror("leave cgroup");
+	/* Children that are about to be gone keep it busy. */
+	for (i = 0; rmdir(MEMCG) && errno == EBUSY && i < 100; i++)
+		usleep(10000);
+}
+
+void memcg_enter(void)
+{
+	if (!file_write("/sys/fs/cgroup/cgroup.subtree_control", "+memory"))
+		ksft_exit_fail_msg("no cgroup2 memory controller: %s\n",
+				   strerror(errno));
+	if (mkdir(MEMCG, 0755) && errno != EEXIST)
+		ksft_exit_fail_msg("%s: %s\n", MEMCG, strerror(errno));
+	memcg_owner = getpid();
+	atexit(memcg_leave);
+	if (!file_write(MEMCG "/cgroup.procs", "0"))
+		ksft_exit_fail_msg("%s: %s\n", MEMCG, strerror(errno));
+}
+
+void memcg_reclaim(size_t bytes)
+{
+	char num[32];
+	int i;
+
+	snprintf(num, sizeof(num), "%zu", bytes);
+	/*
+	 * EAGAIN: it reclaimed less. What was used lately only became inactive,
+	 * so try again; the caller looks at what became of it.
+	 */
+	for (i = 0; i < 4 && !file_write(MEMCG "/memory.reclaim", num); i++)
+		if (errno != EAGAIN)
+			ksft_exit_fail_msg("memory.reclaim: %s\n",
+					   strerror(errno));
+}
+
+static void huge_tmpfs_end(void)
+{
+	if (tmpfs_owner != getpid())
+		return;
+	umount2(TMPFS, MNT_DETACH);
+	rmdir(TMPFS);
+}
+
+const char *huge_tmpfs(void)
+{
+	if (tmpfs_owner)
+		return TMPFS;
+	if (mkdir(TMPFS, 0755) && errno != EEXIST)
+		ksft_exit_fail_msg("%s: %s\n", TMPFS, strerror(errno));
+	if (mount("mmtest", TMPFS, "tmpfs", 0, "huge=always"))
+		ksft_exit_fail_msg("mount tmpfs huge=always: %s\n",
+				   strerror(errno));
+	tmpfs_owner = getpid();
+	atexit(huge_tmpfs_end);
+	return TMPFS;
+}
+
+int huge_file(const char *name, size_t len, unsigned int seed)
+{
+	uint64_t buf[8192];
+	char path[256];
+	size_t off, i;
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/%s", huge_tmpfs(), name);
+	fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	if (fd < 0 || ftruncate(fd, len))
+		ksft_exit_fail_msg("%s: %s\n", path, strerror(errno));
+	for (off = 0; seed && off < len; off += sizeof(buf)) {
+		for (i = 0; i < ARRAY_SIZE(buf); i++)
+			buf[i] = pattern_word(off + i * 8, seed);
+		if (pwrite(fd, buf, sizeof(buf), off) != sizeof(buf))
+			ksft_exit_fail_msg("%s: %s\n", path, strerror(errno));
+	}
+	return fd;
+}
+
+char *map_file(int fd, size_t len, int flags)
+{
+	char *p = hole_area((len + HPAGE_SIZE - 1) / HPAGE_SIZE);
+
+	if (mmap(p, len, PROT_READ | PROT_WRITE, flags | MAP_FIXED, fd, 0) != p)
+		ksft_exit_fail_msg("mmap: %s\n", strerror(errno));
+	return p;
+}
+
+void debugfs_split(const void *p, size_t len, int order)
+{
+	char cmd[128];
+
+	snprintf(cmd, sizeof(cmd), "%d,0x%lx,0x%lx,%d", getpid(),
+		 (unsigned long)p, (unsigned long)p + len, order);
+	if (!file_write("/sys/kernel/debug/split_huge_pages", cmd))
+		ksft_exit_fail_msg("split_huge_pages '%s': %s\n", cmd,
+				   strerror(errno));
+}
+
+int uffd_open(uint64_t features)
+{
+	struct uffdio_api api = { .api = UFFD_API, .features = features };
+	int fd = syscall(__NR_userfaultfd, O_CLOEXEC | O_NONBLOCK);
+
+	if (fd < 0)
+		ksft_exit_fail_msg("userfaultfd: %s\n", strerror(errno));
+	if (ioctl(fd, UFFDIO_API, &api))
+		ksft_exit_fail_msg("UFFDIO_API 0x%llx: %s\n",
+				   (unsigned long long)features,
+				   strerror(errno));
+	return fd;
+}
+
+/* Of linux/io_uring.h, whose older and newer forms don't go with the rest */
+#define IORING_REGISTER_BUFFERS		0
+#define IORING_UNREGISTER_BUFFERS	1
+#define IORING_PARAMS_SIZE		120
+
+int longterm_pin(void *p, size_t len)
+{
+	uint64_t params[IORING_PARAMS_SIZE / 8] = { 0 };
+	struct iovec iov = { .iov_base = p, .iov_len = len };
+	int ring = syscall(__NR_io_uring_setup, 4, params);
+
+	if (ring < 0)
+		ksft_exit_fail_msg("io_uring_setup: %s\n", strerror(errno));
+	if (syscall(__NR_io_uring_register, ring, IORING_REGISTER_BUFFERS, &iov, 1))
+		ksft_exit_fail_msg("IORING_REGISTER_BUFFERS: %s\n",
+				   strerror(errno));
+	return ring;
+}
+
+void longterm_unpin(int pin)
+{
+	if (syscall(__NR_io_uring_register, pin, IORING_UNREGISTER_BUFFERS, NULL, 0))
+		ksft_exit_fail_msg("IORING_UNREGISTER_BUFFERS: %s\n",
+				   strerror(errno));
+	close(pin);
+}

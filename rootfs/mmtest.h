@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the mm tests here share beyond selftests/mm: memory with a pattern that
+ * is compared byte by byte, in the user's view and in the kernel's; counters
+ * as test results; swap, a memory cgroup and a huge tmpfs that go away again.
+ *
+ * A set-up that fails ends the test as failed: a kernel for mm work has it all.
+ */
+#ifndef MMTEST_H
+#define MMTEST_H
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <linux/userfaultfd.h>
+
+#include "kselftest.h"
+#include "vm_util.h"
+#include "hugepage_settings.h"
+
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE		25
+#endif
+#ifndef MREMAP_DONTUNMAP
+#define MREMAP_DONTUNMAP	4
+#endif
+
+#define PAGE_SIZE		4096UL
+#define HPAGE_NR		(HPAGE_SIZE / PAGE_SIZE)
+#define HPAGE_KB		(HPAGE_SIZE / 1024)
+
+/* Bits of /proc/kpageflags that vm_util.h lacks */
+#define KPF_BIT(n)		(1ULL << (n))
+#define KPF_REFERENCED		KPF_BIT(2)
+#define KPF_SWAPBACKED		KPF_BIT(14)
+#define KPF_ZERO_PAGE		KPF_BIT(24)
+
+/* Make a test's parts known; its plan. */
+static inline void test_start(unsigned int plan)
+{
+	ksft_print_header();
+	ksft_set_plan(plan);
+}
+
+/* Two numbers must be equal; the result line shows both. */
+#define test_eq(got, want, fmt, ...) do {				\
+	long long __got = (got), __want = (want);			\
+									\
+	if (__got == __want)						\
+		ksft_test_result_pass(fmt " # %lld\n", ##__VA_ARGS__,	\
+				      __got);				\
+	else								\
+		ksft_test_result_fail(fmt " # %lld, want %lld\n",	\
+				      ##__VA_ARGS__, __got, __want);	\
+} while (0)
+
+#define test_min(got, least, fmt, ...) do {				\
+	long long __got = (got), __least = (least);			\
+									\
+	ksft_test_result(__got >= __least,				\
+			 fmt " # %lld (at least %lld)\n",		\
+			 ##__VA_ARGS__, __got, __least);		\
+} while (0)
+
+#define test_true(cond, fmt, ...)					\
+	ksft_test_result(cond, fmt "\n", ##__VA_ARGS__)
+
+/* One counter of /proc/vmstat */
+long vmstat(const char *name);
+
+/* A counter went from @before up by @want since */
+static inline void test_vmstat(const char *name, long before, long want)
+{
+	long now = vmstat(name);
+
+	ksft_test_result(now - before == want, "%s # %ld -> %ld, want %+ld\n",
+			 name, before, now, want);
+}
+
+static inline void test_vmstat_min(const char *name, long before, long least)
+{
+	long now = vmstat(name);
+
+	ksft_test_result(now - before >= least,
+			 "%s # %ld -> %ld, want %+ld or more\n",
+			 name, before, now, least);
+}
+
+/* A number of a sysfs or cgroup file; its line "@key N" if @key is given */
+long file_number(const char *path, const char *key);
+/* Write a string; false with errno when the kernel refuses it */
+bool file_write(const char *path, const char *text);
+
+/* Sum of a field of /proc/self/smaps over the VMAs that meet the range */
+long smaps_kb(const void *addr, size_t len, const char *field);
+
+static inline void test_smaps(const void *addr, size_t len, const char *field,
+			      long want_kb)
+{
+	test_eq(smaps_kb(addr, len, field), want_kb, "smaps %s kB", field);
+}
+
+/* /proc/self/pagemap, /proc/kpageflags and /proc/kpagecount */
+uint64_t pagemap(const void *addr);
+unsigned long pfn_of(const void *addr);
+uint64_t kpageflags(unsigned long pfn);
+uint64_t kpagecount(unsigned long pfn);
+/* How many of the pages in the range have all of @flags, are mapped @count
+ * times, have a pfn that follows the one before
+ */
+size_t count_flagged(const char *p, size_t len, uint64_t flags);
+size_t count_mapped(const char *p, size_t len, uint64_t count);
+bool pfns_follow(const char *p, size_t len);
+/* Minor faults of this thread so far */
+long minor_faults(void);
+
+/* 2 MB aligned, anonymous, private, nothing next to it; nothing faulted in */
+char *huge_area(size_t nr_huge);	/* MADV_HUGEPAGE */
+char *small_area(size_t nr_huge);	/* MADV_NOHUGEPAGE */
+/* A huge_area() of huge pages, filled with pattern @seed */
+char *huge_pages(size_t nr_huge, unsigned int seed);
+/* An address range like that with nothing mapped in it */
+char *hole_area(size_t nr_huge);
+void area_free(char *p, size_t nr_huge);
+
+/*
+ * The pattern @seed that starts at @p differs in every 8 bytes; seed 0 stands
+ * for zeroes. Of it, fill or compare the bytes from @from up to @to.
+ */
+void pattern_fill(char *p, size_t from, size_t to, unsigned int seed);
+/*
+ * Compare with what the program sees, then with what the kernel sees through
+ * its own page table walk: on UML they can differ. Returns the offset of the
+ * first wrong byte, or -1, and says which view had it.
+ */
+long pattern_find_bad(const char *p, size_t from, size_t to, unsigned int seed);
+/* The program's view only */
+long pattern_find_bad_user(const char *p, size_t from, size_t to,
+			   unsigned int seed);
+
+#define test_data(p, from, to, seed, fmt, ...) do {			\
+	long __bad = pattern_find_bad(p, from, to, seed);		\
+									\
+	if (__bad < 0)							\
+		ksft_test_result_pass(fmt "\n", ##__VA_ARGS__);		\
+	else								\
+		ksft_test_result_fail(fmt " # wrong at page %ld + 0x%lx\n",\
+				      ##__VA_ARGS__, __bad / PAGE_SIZE,	\
+				      __bad % PAGE_SIZE);		\
+} while (0)
+
+/* The signal that a read or a write of one byte meets, 0 if none */
+int access_signal(char *p, bool write);
+extern siginfo_t access_siginfo;
+
+/* Run @fn in a child; its return value, or 128 + the signal it died of */
+int in_child(int (*fn)(void *), void *arg);
+/* Wait for a child, same values */
+int child_status(pid_t pid);
+
+/* Swap on /dev/ram0, in a memory cgroup of its own: both end at exit */
+void swap_start(void);
+void swap_stop(void);
+void memcg_enter(void);
+/* Reclaim up to @bytes from the cgroup entered */
+void memcg_reclaim(size_t bytes);
+
+/* A tmpfs with huge=always on a folder under /tmp, gone at exit; its path */
+const char *huge_tmpfs(void);
+/* A file of @len bytes on it, filled with pattern @seed (0: just this size) */
+int huge_file(const char *name, size_t len, unsigned int seed);
+/* Map it shared (or MAP_PRIVATE) at a 2 MB boundary with nothing next to it */
+char *map_file(int fd, size_t len, int flags);
+
+/* Split through debugfs what is in the range, to folios of @order */
+void debugfs_split(const void *p, size_t len, int order);
+
+int uffd_open(uint64_t features);
+
+/*
+ * Pin memory for long, as a buffer registered with io_uring: that moves it out
+ * of ZONE_MOVABLE first. Returns what to give to longterm_unpin().
+ */
+int longterm_pin(void *p, size_t len);
+void longterm_unpin(int pin);
+
+#endif /* MMTEST_H */

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Huge pages migrate whole, behind PMD migration entries, while others read
+ * and write them: anonymous ones under a second thread, shmem ones under
+ * other processes.
+ *
+ * Compaction leaves whole huge pages alone and there are no NUMA nodes to move
+ * them between, but a long-term pin moves memory out of ZONE_MOVABLE.
+ */
+#include "mmtest.h"
+
+#define NR		8
+#define LEN		(NR * HPAGE_SIZE)
+#define ROUNDS		4
+#define STEP		(37 * PAGE_SIZE)
+#define NR_TOUCHERS	3
+
+static struct shared {
+	volatile bool stop;
+	volatile uint64_t count[NR_TOUCHERS];
+	volatile unsigned long bad;
+} *sh;
+
+static unsigned long movable_pages(void)
+{
+	unsigned long present = 0;
+	char line[256];
+	bool in = false;
+	FILE *f = fopen("/proc/zoneinfo", "r");
+
+	while (f && fgets(line, sizeof(line), f)) {
+		if (strstr(line, "zone "))
+			in = strstr(line, "Movable");
+		if (in && sscanf(line, " present %lu", &present) == 1)
+			break;
+	}
+	if (f)
+		fclose(f);
+	return present;
+}
+
+static volatile uint64_t *word(char *p, size_t off, int who)
+{
+	return (uint64_t *)(p + off) + 8 + who;
+}
+
+/* Add one to the own word of many pages all the time; none may be lost. */
+static void touch(char *p, int who)
+{
+	size_t off;
+
+	while (!sh->stop) {
+		for (off = 0; off < LEN; off += STEP) {
+			if (*word(p, off, who) != sh->count[who])
+				sh->bad++;
+			*word(p, off, who) = sh->count[who] + 1;
+		}
+		sh->count[who]++;
+	}
+}
+
+static void *thread_fn(void *p)
+{
+	touch(p, 0);
+	return NULL;
+}
+
+/* Returns how many of the huge pages have moved. */
+static unsigned long pin(char *p)
+{
+	unsigned long pfn[NR], moved = 0;
+	int i;
+
+	for (i = 0; i < NR; i++)
+		pfn[i] = pfn_of(p + i * HPAGE_SIZE);
+	longterm_unpin(longterm_pin(p, LEN));
+	for (i = 0; i < NR; i++)
+		moved += pfn_of(p + i * HPAGE_SIZE) != pfn[i];
+	return moved;
+}
+
+static void round_trip(void)
+{
+	long ok = vmstat("thp_migration_success");
+	long split = vmstat("thp_migration_split");
+	size_t off, bad_a = 0, bad_p = 0;
+	pthread_t thread;
+	pid_t pid[NR_TOUCHERS];
+	char *a, *p;
+	int i;
+
+	memset(sh, 0, sizeof(*sh));
+	a = huge_area(NR);
+	p = map_file(huge_file("pinned", LEN, 0), LEN, MAP_SHARED);
+	memset(a, 0, LEN);
+	memset(p, 0, LEN);
+	fflush(stdout);
+	for (i = 1; i < NR_TOUCHERS; i++) {
+		pid[i] = fork();
+		if (!pid[i]) {
+			touch(p, i);
+			_exit(0);
+		}
+	}
+	if (pthread_create(&thread, NULL, thread_fn, a))
+		ksft_exit_fail_msg("pthread_create\n");
+	usleep(30000);
+	test_eq(pin(a), NR, "anonymous huge pages that moved");
+	test_eq(pin(p), NR, "shmem huge pages that moved");
+	usleep(30000);
+	sh->stop = true;
+	pthread_join(thread, NULL);
+	for (i = 1; i < NR_TOUCHERS; i++)
+		bad_p += child_status(pid[i]) != 0;
+	test_eq(bad_p, 0, "children that died");
+	test_vmstat("thp_migration_success", ok, 2 * NR);
+	test_vmstat("thp_migration_split", split, 0);
+	test_smaps(a, LEN, "AnonHugePages", LEN / 1024);
+	test_smaps(p, LEN, "ShmemPmdMapped", LEN / 1024);
+	test_eq(sh->bad, 0, "words that were found changed");
+	for (off = 0; off < LEN; off += STEP) {
+		bad_a += *word(a, off, 0) != sh->count[0];
+		for (i = 1; i < NR_TOUCHERS; i++)
+			bad_p += *word(p, off, i) != sh->count[i];
+	}
+	test_eq(bad_a + bad_p, 0, "words that are wrong in the end");
+	ksft_print_msg("counted to %lu, %lu, %lu\n", sh->count[0], sh->count[1],
+		       sh->count[2]);
+	area_free(a, NR);
+	area_free(p, NR);
+}
+
+int main(void)
+{
+	int i;
+
+	if (movable_pages() < 4 * LEN / PAGE_SIZE)
+		ksft_exit_skip("no ZONE_MOVABLE of 64 MB: boot with movablecore=256M\n");
+	test_start(ROUNDS * 9);
+	sh = mmap(NULL, PAGE_SIZE, PROT_READ | PROT_WRITE,
+		  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	for (i = 0; i < ROUNDS; i++)
+		round_trip();
+	ksft_finished();
+}

@@ -1,0 +1,309 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0
+"""Get the kernel that patches/BASE names and print the path of its tarball.
+
+It comes from the machine's own Debian mirror, from whichever suite has it,
+with a private apt state: no root, no change to the machine. What is in the
+cache (${XDG_CACHE_HOME:-~/.cache}/uml-mm) isn't fetched again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+from common import PATCHES, Fatal, main, say
+
+SUITES = ("sid", "forky", "trixie-backports")
+KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+ELSE = ("give a tarball (make LINUX_TARBALL=<file>) or a git tree of your own "
+        "(make LINUX=<folder>)")
+
+
+class Base(NamedTuple):
+    """patches/BASE."""
+
+    version: str
+    package: str
+    package_version: str
+    deb_sha256: str
+    tarball_sha256: str
+
+
+class Source(NamedTuple):
+    """A kernel tarball and what to call the kernel in it."""
+
+    tarball: Path
+    title: str
+
+
+def read_base(path: Path = PATCHES / "BASE") -> Base:
+    """Parse patches/BASE.
+
+    Raises:
+        Fatal: a field is missing.
+    """
+    fields = dict(re.findall(r"^([\w-]+): *(\S+)$", path.read_text(), re.M))
+    try:
+        return Base(*(fields[name.replace("_", "-")] for name in Base._fields))
+    except KeyError as missing:
+        raise Fatal(f"{path}: no line '{missing.args[0]}: ...'") from None
+
+
+def sha256(path: Path) -> str:
+    """A file's SHA-256 in hex."""
+    with path.open("rb") as f:
+        return hashlib.file_digest(f, "sha256").hexdigest()
+
+
+def cache_dir() -> Path:
+    """The folder of finished tarballs; partial/ in it has unfinished files."""
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    path = Path(home) / "uml-mm"
+    (path / "partial").mkdir(parents=True, exist_ok=True)
+    return path
+
+
+class Apt:
+    """apt-get with its state in a folder of its own."""
+
+    def __init__(self, state: Path, suite: str, mirrors: list[tuple[str, str]]) -> None:
+        for part in ("lists/partial", "cache/archives/partial"):
+            (state / part).mkdir(parents=True, exist_ok=True)
+        (state / "status").touch()
+        (state / "list").write_text("".join(
+            f"deb [signed-by={key}] {uri} {suite} main\n" for uri, key in mirrors))
+        self.options = [
+            f"-oDir::State={state}", f"-oDir::State::status={state}/status",
+            f"-oDir::State::lists={state}/lists", f"-oDir::Cache={state}/cache",
+            f"-oDir::Etc::sourcelist={state}/list", "-oDir::Etc::sourceparts=-",
+            "-oDir::Etc::preferences=-", "-oDir::Etc::preferencesparts=-",
+            "-oAPT::Sandbox::User=", "-oAcquire::Languages=none",
+            "-oAcquire::Retries=2", "-oAcquire::http::Timeout=20",
+            "-oAPT::Update::Error-Mode=any"]
+
+    def run(self, tool: str, *args: str, cwd: Path | None = None) -> tuple[int, str]:
+        """Run one of apt's tools: its exit status and output."""
+        done = subprocess.run([tool, *self.options, "-q", *args], cwd=cwd, text=True,
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT)
+        return done.returncode, done.stdout
+
+    def versions(self, package: str) -> list[str]:
+        """The versions on offer, the newest first."""
+        _, output = self.run("apt-cache", "madison", package)
+        return [row.split("|")[1].strip() for row in output.splitlines() if row.count("|") == 2]
+
+
+def mirrors() -> list[tuple[str, str]]:
+    """The machine's package mirrors, each with its keyring.
+
+    Raises:
+        Fatal: this machine has no apt, or apt has no sources.
+    """
+    try:
+        output = subprocess.run(
+            ["apt-get", "indextargets", "--format", "$(REPO_URI)|$(SIGNED_BY)"],
+            capture_output=True, text=True).stdout
+    except FileNotFoundError:
+        raise Fatal(f"no apt-get here to fetch the kernel with: {ELSE}") from None
+    found = {}
+    for row in output.splitlines():
+        uri, _, key = row.partition("|")
+        found.setdefault(uri, key if key.startswith("/") and " " not in key else str(KEYRING))
+    if not found:
+        raise Fatal(f"apt has no sources to fetch the kernel from: {ELSE}")
+    return list(found.items())
+
+
+def watch(process: subprocess.Popen[str], file: Path, size: int, what: str) -> str:
+    """Show a download's progress until its process has ended; its output.
+
+    On a terminal one line that changes, elsewhere a line each quarter.
+    """
+    shown = -1
+    tty = sys.stderr.isatty()
+    while process.poll() is None:
+        time.sleep(0.1)
+        done = file.stat().st_size if file.exists() else 0
+        percent = 100 * done // max(size, 1)
+        if tty and percent != shown:
+            print(f"\r  {what}: {percent} % of {size >> 20} MB", end="", file=sys.stderr, flush=True)
+            shown = percent
+        elif not tty and percent // 25 > shown // 25:
+            say(f"{what}: {percent} % of {size >> 20} MB")
+            shown = percent
+    if tty:
+        print(f"\r  {what}: {size >> 20} MB{' ' * 20}", file=sys.stderr)
+    assert process.stdout
+    return process.stdout.read()
+
+
+def download(apt: Apt, package: str, version: str, folder: Path, want: str | None) -> Path:
+    """Download a .deb, going on where an earlier attempt stopped.
+
+    Args:
+        want: the SHA-256 that the file must have; None: apt's word is enough.
+
+    Raises:
+        Fatal: it can't be had, or isn't the file that it should be.
+    """
+    status, output = apt.run("apt-get", "download", "--print-uris", f"{package}={version}",
+                             cwd=folder)
+    row = re.search(r"^'(\S+)' (\S+) (\d+) (\S*)$", output, re.M)
+    if status or not row:
+        raise Fatal(f"apt-get download {package}={version}: {output.strip()[-300:]}")
+    file, size = folder / row[2], int(row[3])
+    for attempt in (1, 2):
+        if file.exists() and file.stat().st_size >= size and want and sha256(file) != want:
+            say(f"{file.name} in the cache is corrupt: fetching it again")
+            file.unlink()
+        elif file.exists() and file.stat().st_size < size:
+            say(f"going on with {file.name} after {file.stat().st_size >> 20} MB")
+        process = subprocess.Popen(
+            ["apt-get", *apt.options, "-q", "download", f"{package}={version}"], cwd=folder,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            text=True)
+        try:
+            output = watch(process, file, size, f"{package} {version}")
+        finally:
+            process.kill()
+            process.wait()
+        if process.returncode == 0 and file.exists():
+            break
+        if attempt == 2 or "Hash Sum mismatch" not in output:
+            why = re.findall(r"^[EW]: (.*)", output, re.M)
+            raise Fatal(f"download of {file.name} failed: {(why or [output])[0].strip()}; "
+                        f"run it again to go on, or {ELSE}")
+        say(f"{file.name} was corrupt: fetching it again")
+        for damaged in (file, folder / f"{file.name}.FAILED"):
+            damaged.unlink(missing_ok=True)
+    if want and (got := sha256(file)) != want:
+        file.unlink()
+        raise Fatal(f"checksum mismatch: {file.name} has SHA-256 {got}, patches/BASE "
+                    f"wants {want}; removed it")
+    return file
+
+
+def unpack(deb: Path, package: str, tarball: Path, want: str | None) -> None:
+    """Take the source tarball out of a .deb.
+
+    Raises:
+        Fatal: there is none, or it isn't the one that it should be.
+    """
+    part = deb.with_suffix(".tar")
+    deb_side = subprocess.Popen(["dpkg-deb", "--fsys-tarfile", str(deb)], stdout=subprocess.PIPE)
+    with part.open("wb") as out:
+        tar = subprocess.run(["tar", "-xO", f"./usr/src/{package}.tar.xz"],
+                             stdin=deb_side.stdout, stdout=out)
+    assert deb_side.stdout
+    deb_side.stdout.close()
+    deb_side.wait()
+    if tar.returncode:
+        raise Fatal(f"{deb.name} has no usr/src/{package}.tar.xz")
+    got = sha256(part)
+    if want and got != want:
+        part.unlink()
+        raise Fatal(f"checksum mismatch: the tarball in {deb.name} has SHA-256 {got}, "
+                    f"patches/BASE wants {want}")
+    tarball.with_suffix(".sha256").write_text(got + "\n")
+    part.rename(tarball)
+    deb.unlink()
+
+
+def cached(tarball: Path, want: str | None) -> bool:
+    """Whether the cache has a tarball, whole; a damaged one is removed."""
+    if not tarball.exists():
+        return False
+    note = tarball.with_suffix(".sha256")
+    want = want or (note.read_text().strip() if note.exists() else "")
+    if sha256(tarball) == want:
+        return True
+    say(f"{tarball.name} in the cache is corrupt: fetching it again")
+    tarball.unlink()
+    return False
+
+
+def fetch(base: Base) -> Source:
+    """The base's tarball, or else the newest of its series that there is.
+
+    Raises:
+        Fatal: none can be had; the message says what to do.
+    """
+    cache = cache_dir()
+
+    def source(version: str) -> Source:
+        upstream = version.split("-")[0]
+        return Source(cache / f"{base.package}_{version}.tar.xz",
+                      f"Linux {upstream} (Debian {base.package} {version})")
+
+    pinned = source(base.package_version)
+    if cached(pinned.tarball, base.tarball_sha256):
+        return pinned
+    places = mirrors()
+    say(f"looking for {base.package} {base.package_version} on this machine's mirror")
+    newest: tuple[str, str] | None = None
+    problems = ""
+    with tempfile.TemporaryDirectory(prefix="uml-mm-apt-") as state:
+        for suite in SUITES:
+            apt = Apt(Path(state) / suite, suite, places)
+            status, output = apt.run("apt-get", "update")
+            problems += output if status else ""
+            versions = apt.versions(base.package)
+            if base.package_version in versions:
+                deb = download(apt, base.package, base.package_version, cache / "partial",
+                               base.deb_sha256)
+                unpack(deb, base.package, pinned.tarball, base.tarball_sha256)
+                return pinned
+            for version in versions[:1]:
+                if newest is None or not subprocess.call(
+                        ["dpkg", "--compare-versions", version, "gt", newest[1]]):
+                    newest = suite, version
+        if newest:
+            suite, version = newest
+            say(f"notice: no suite has {base.package_version} any more; "
+                f"taking {version} from {suite}")
+            other = source(version)
+            if not cached(other.tarball, None):
+                apt = Apt(Path(state) / suite, suite, places)
+                deb = download(apt, base.package, version, cache / "partial", None)
+                unpack(deb, base.package, other.tarball, None)
+            return other
+    if re.search(r"resolve|connect|Network|timed out|timeout", problems):
+        raise Fatal(f"no network: can't reach this machine's package mirror; {ELSE}")
+    raise Fatal(f"no {base.package} in {', '.join(SUITES)} on this machine's mirror: {ELSE}")
+
+
+def given(tarball: Path, base: Base) -> Source:
+    """A tarball that the user gives.
+
+    Raises:
+        Fatal: there is no such file.
+    """
+    if not tarball.is_file():
+        raise Fatal(f"LINUX_TARBALL={tarball}: no such file")
+    if sha256(tarball) == base.tarball_sha256:
+        return Source(tarball, f"Linux {base.version} (Debian {base.package} "
+                               f"{base.package_version})")
+    say(f"notice: {tarball.name} isn't the base of the series (Linux {base.version}); "
+        f"patches may not apply")
+    return Source(tarball, f"Linux ({tarball.name})")
+
+
+def command() -> None:
+    """The command line: no arguments."""
+    if not shutil.which("dpkg-deb"):
+        raise Fatal(f"no dpkg-deb here to open the package with: {ELSE}")
+    print(fetch(read_base()).tarball)
+
+
+if __name__ == "__main__":
+    main(command)

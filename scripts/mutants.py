@@ -1,0 +1,132 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0
+"""Prove that the tests notice what they are for.
+
+tests/mutants/<topic>/NN-what.patch breaks one thing that the series promises.
+Each is applied to a private copy of linux/'s HEAD, built, and run with the
+tests that its line "Tests: NAME|GLOB ..." names. A mutant whose tests all
+pass is missed, and that is a failure. The unmutated kernel has to pass first.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fnmatch
+import re
+import shutil
+import sys
+import time
+from pathlib import Path
+
+import config
+import series
+import uml
+from common import BUILD, LINUX, ROOT, Fatal, main, say
+
+MUTANTS = ROOT / "tests/mutants"
+WORK = BUILD / "mutants"
+TREE = WORK / "linux"
+OUT = WORK / "out"
+TIMEOUT = 20    # seconds for one test: mutants like to hang
+
+
+def names_of(patch: Path) -> list[str]:
+    """The tests that shall catch a mutant.
+
+    Raises:
+        Fatal: the patch names none, or unknown ones.
+    """
+    head = patch.read_text().partition("\ndiff --git ")[0]
+    found = re.findall(r"^Tests: *(.+)$", head, re.M)
+    if not found:
+        raise Fatal(f"{patch.relative_to(ROOT)}: no line 'Tests: NAME ...'")
+    return uml.match(" ".join(found).split(), BUILD / "rootfs")
+
+
+def run(tests: list[str]) -> uml.Run:
+    """Boot the kernel at hand with some tests."""
+    return uml.boot(OUT / "linux", uml.hostfs(BUILD / "rootfs"), tests, timeout=TIMEOUT)
+
+
+def build() -> None:
+    """Build the kernel at hand.
+
+    Raises:
+        Fatal: it doesn't build; a mutant that doesn't proves nothing.
+    """
+    if words := config.make_kernel(TREE, OUT):
+        raise Fatal(f"doesn't build: {words.splitlines()[0]}")
+
+
+def prepare() -> None:
+    """Have TREE at linux/'s HEAD and configured."""
+    head = series.git("rev-parse", "HEAD")
+    if series.git("status", "--porcelain"):
+        say("notice: what isn't committed in linux/ doesn't take part")
+    series.git("worktree", "prune")
+    if not (TREE / "Makefile").exists():
+        shutil.rmtree(TREE, ignore_errors=True)
+        WORK.mkdir(parents=True, exist_ok=True)
+        series.git("-c", "checkout.workers=0", "worktree", "add", "-qf", "--detach", TREE, head)
+    series.git("reset", "-q", "--hard", head, tree=TREE)
+    lines = config.read_fragments("default", debug_info=False)
+    config.configure(TREE, OUT, lines)
+    if dropped := config.check(lines, OUT / ".config", TREE):
+        raise Fatal(dropped[0])
+
+
+def blame(result: uml.Run) -> str:
+    """Who caught a mutant, in a few words; empty if nobody did."""
+    failed = [t.name for t in result.tests if t.outcome == "fail"]
+    if result.problem:
+        failed.append(result.problem)
+    if not failed and result.status:
+        failed.append(f"status {result.status}")
+    return ", ".join(failed[:4]) + (f" and {len(failed) - 4} more" if len(failed) > 4 else "")
+
+
+def command() -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("mutants", nargs="*", help="like um/03-lost-sync, or globs; all for none")
+    wanted = parser.parse_args().mutants
+    patches = {str(p.relative_to(MUTANTS).with_suffix("")): p
+               for p in sorted(MUTANTS.glob("*/*.patch"))}
+    chosen = [n for n in patches if not wanted or any(fnmatch.fnmatch(n, w) for w in wanted)]
+    if not chosen:
+        raise Fatal(f"no mutant '{' '.join(wanted)}'; there are {', '.join(patches) or 'none'}")
+    tests = {name: names_of(patches[name]) for name in chosen}
+    everything = sorted({test for names in tests.values() for test in names})
+
+    say("building the unmutated kernel, without debug info")
+    prepare()
+    build()
+    clean = run(everything)
+    if clean.status:
+        print(clean.output[-3000:], file=sys.stderr)
+        raise Fatal(f"the unmutated kernel fails: {blame(clean)}")
+    say(f"the unmutated kernel passes {len(everything)} tests")
+
+    missed = 0
+    for name in chosen:
+        start = time.monotonic()
+        series.git("reset", "-q", "--hard", tree=TREE)
+        try:
+            series.git("apply", patches[name], tree=TREE)
+            build()
+        except Fatal as why:
+            verdict = f"BROKEN  {why}"
+        else:
+            culprits = blame(run(tests[name]))
+            verdict = f"caught  by {culprits}" if culprits else \
+                f"MISSED  by all of {', '.join(tests[name])}"
+        missed += not verdict.startswith("caught")
+        print(f"{name:40} {time.monotonic() - start:5.1f} s  {verdict}", flush=True)
+    series.git("reset", "-q", "--hard", tree=TREE)
+    print(f"# {len(chosen)} mutants, {len(chosen) - missed} caught, {missed} not")
+    return min(missed, 1)
+
+
+if __name__ == "__main__":
+    main(command)

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What the tests share: the kernel under test, and a CPU for each worker."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "scripts"))
+import uml  # noqa: E402
+
+ROOTFS = ROOT / "build/rootfs"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """--kernel: the program under test."""
+    parser.addoption("--kernel", type=Path, default=ROOT / "build/default/linux")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """One item for each C test."""
+    if "c_test" in metafunc.fixturenames:
+        names = uml.test_names(ROOTFS) if ROOTFS.exists() else []
+        metafunc.parametrize("c_test", names)
+
+
+@pytest.fixture(scope="session")
+def kernel(pytestconfig: pytest.Config) -> Path:
+    """The program under test."""
+    path: Path = pytestconfig.getoption("--kernel").resolve()
+    assert path.exists() and ROOTFS.exists(), "`make kernel` first; `make test` does"
+    return path
+
+
+@pytest.fixture(scope="session")
+def cpu() -> int:
+    """The host CPU of this worker's guests, so that they don't share one."""
+    cpus = sorted(os.sched_getaffinity(0))
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0")
+    return cpus[int(worker.removeprefix("gw")) % len(cpus)]
+
+
+Boot = Callable[..., uml.Run]
+
+
+@pytest.fixture
+def boot(kernel: Path, cpu: int) -> Boot:
+    """Boot the kernel on hostfs: boot(init arguments, *kernel arguments)."""
+    def boot(init_args: str, *kernel_args: str, **options: object) -> uml.Run:
+        options = {"cpu": cpu, "timeout": 60, **options}
+        return uml.boot(kernel, [*uml.hostfs(ROOTFS), *kernel_args],
+                        init_args.split(), **options)   # type: ignore[arg-type]
+    return boot
+
+
+def in_session(leader: int) -> list[int]:
+    """The processes of a session that still run."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                fields = (entry / "stat").read_text().rpartition(")")[2].split()
+            except OSError:
+                continue
+            if int(fields[3]) == leader and fields[0] != "Z":
+                found.append(int(entry.name))
+    return found
+
+
+@pytest.fixture
+def nothing_left(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+    """Fails if a file stays, or a process of the sessions put in the list."""
+    shm = Path("/dev/shm")
+    before = set(shm.iterdir())
+    sessions: list[int] = []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        monkeypatch.setenv("HOME", name)
+        monkeypatch.setattr(tempfile, "tempdir", name)
+        yield sessions
+        monkeypatch.undo()
+        assert list(folder.iterdir()) == []
+        assert set(shm.iterdir()) == before
+    for session in sessions:
+        assert in_session(session) == []

@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The C tests in the guest, one item each, in both of UML's modes."""
+
+from __future__ import annotations
+
+import pytest
+from conftest import Boot
+
+
+@pytest.mark.parametrize("mode", ["seccomp", "ptrace"])
+def test_c(c_test: str, mode: str, boot: Boot) -> None:
+    run = boot(c_test, "seccomp=on" if mode == "seccomp" else "seccomp=off")
+    assert run.status == 0, f"{run.problem}\n{run.backtrace}\n{run.output[-6000:]}"
+    [test] = run.tests
+    if test.outcome == "skip":
+        pytest.skip(test.reason)
+    assert test.name == c_test and test.outcome == "pass"

@@ -1,0 +1,371 @@
+# SPDX-License-Identifier: GPL-2.0
+"""How guests end, and what the runner makes of it."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import select
+import shutil
+import signal
+import struct
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+from conftest import ROOTFS, Boot, ROOT, in_session
+
+import uml
+
+RUNNER = ["/usr/bin/python3", str(ROOT / "scripts/uml.py")]
+needs_busybox = pytest.mark.skipif(not (ROOTFS / "bin/busybox").exists(),
+                                   reason="no busybox-static on this machine")
+
+
+def plain(kernel: Path, *args: str, timeout: int = 300) -> subprocess.CompletedProcess[str]:
+    """Run the program alone, as a user would."""
+    with tempfile.TemporaryDirectory() as home:     # UML leaves a .uml in it
+        return subprocess.run([kernel, *args], capture_output=True, text=True, timeout=timeout,
+                              stdin=subprocess.DEVNULL, env={"PATH": os.defpath, "HOME": home})
+
+
+# ---- the program alone
+
+def test_alone_runs_everything(kernel: Path) -> None:
+    done = plain(kernel)
+    tests = uml.parse(done.stdout)
+    assert [t.name for t in tests if t.outcome == "fail"] == [], done.stdout[-3000:]
+    assert done.returncode == 0
+    assert [t.name for t in tests] == uml.test_names(ROOTFS)
+    assert re.search(r"^# totals: \d+ passed, 0 failed, \d+ skipped", done.stdout, re.M)
+    assert done.stdout.startswith("KTAP version 1\n1..")
+
+
+def test_alone_runs_one(kernel: Path) -> None:
+    done = plain(kernel, "--", "boot_hello")
+    assert (done.returncode, done.stdout.count("ok 1 boot_hello")) == (0, 1)
+
+
+def test_alone_does_not_know_a_test(kernel: Path) -> None:
+    done = plain(kernel, "--", "boot_helo")
+    assert done.returncode == 2 and "boot_hello" in done.stdout + done.stderr
+
+
+def test_alone_lists(kernel: Path) -> None:
+    assert set(uml.test_names(ROOTFS)) <= set(plain(kernel, "--", "list").stdout.split())
+
+
+def test_program_is_small_and_static(kernel: Path) -> None:
+    assert (ROOTFS.parent / "rootfs.cpio").stat().st_size < 10 << 20
+    assert "INTERP" not in subprocess.run(["readelf", "-lW", kernel], capture_output=True,
+                                          text=True, check=True).stdout
+
+
+def test_output_to_a_file_and_stdin_from_one(kernel: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with out.open("w") as f, open("/dev/null") as null:
+        subprocess.run([kernel, "--", "boot_hello"], stdin=null, stdout=f, check=True, timeout=60)
+    assert "ok 1 boot_hello" in out.read_text()
+
+
+@needs_busybox
+def test_shell_on_a_terminal(kernel: Path) -> None:
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen([kernel, "--", "sh"], stdin=theirs, stdout=theirs, stderr=theirs,
+                               start_new_session=True)
+    os.close(theirs)
+    output = b""
+
+    def expect(what: bytes) -> None:
+        nonlocal output
+        end = time.monotonic() + 20
+        while what not in output:
+            assert time.monotonic() < end, output
+            if select.select([ours], [], [], 1)[0]:
+                try:
+                    output += os.read(ours, 4096)
+                except OSError:         # the other end is closed
+                    break
+        assert what in output
+        output = output.partition(what)[2]
+
+    try:
+        expect(b"# ")
+        os.write(ours, b"grep MemTotal /proc/meminfo; ls /sys/kernel/debug | wc -l\n")
+        expect(b" kB")
+        os.write(ours, b"sleep 100\n")
+        expect(b"sleep 100")
+        time.sleep(0.3)
+        os.write(ours, b"\x03")         # Ctrl-C ends the command, not the guest
+        expect(b"# ")
+        os.write(ours, b"echo still $((40 + 2)) here; exit 3\n")
+        expect(b"still 42 here")
+        assert process.wait(20) == 3
+    finally:
+        process.kill()
+        os.close(ours)
+
+
+@needs_busybox
+def test_own_root_takes_precedence(kernel: Path, tmp_path: Path) -> None:
+    for name in ("bin", "proc", "sys", "dev"):
+        (tmp_path / name).mkdir()
+    shutil.copy(ROOTFS / "bin/busybox", tmp_path / "bin/busybox")
+    program = tmp_path / "bin/start"
+    program.write_text("#!/bin/busybox sh\n/bin/busybox mount -t proc proc /proc\n"
+                       "echo my own root, $(/bin/busybox ls / | /bin/busybox wc -l) folders\n"
+                       "echo 7 >/proc/exitcode\n/bin/busybox poweroff -f\n")
+    program.chmod(0o755)
+    done = plain(kernel, "root=/dev/root", "rootfstype=hostfs", f"rootflags={tmp_path}", "rw",
+                 "init=/bin/start", timeout=60)
+    assert (done.returncode, "my own root, 4 folders" in done.stdout) == (7, True), done.stdout
+
+
+# ---- endings
+
+def test_good_ending(boot: Boot, nothing_left: list[int]) -> None:
+    run = boot("boot_hello")
+    assert (run.status, run.problem, [t.outcome for t in run.tests]) == (0, "", ["pass"])
+
+
+@pytest.mark.parametrize("mode", ["on", "off"])
+def test_panic(mode: str, boot: Boot, nothing_left: list[int]) -> None:
+    run = boot("panic", f"seccomp={mode}")
+    assert run.status == 1 and run.problem.startswith("kernel panic: "), run
+    assert run.seconds < 10
+
+
+@pytest.mark.parametrize("mode", ["on", "off"])
+def test_hang(mode: str, boot: Boot, nothing_left: list[int],
+              monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uml, "GRACE", 2)
+    run = boot("hang", f"seccomp={mode}", timeout=1)
+    assert run.status == 1 and run.problem == "hung: silent for 3 s", run
+    if shutil.which("gdb"):
+        assert re.search(r"^#\d+ .* in \w+", run.backtrace, re.M), run.backtrace
+
+
+@needs_busybox
+@pytest.mark.parametrize("mode", ["on", "off"])
+def test_status_of_the_guest(mode: str, boot: Boot, nothing_left: list[int]) -> None:
+    assert boot("sh -c exit 5", f"seccomp={mode}").status == 5
+
+
+def test_babbling_guest(boot: Boot, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uml, "MAX_OUTPUT", 10)
+    run = boot("boot_hello")
+    assert run.status == 1 and "babbling" in run.problem
+
+
+@pytest.mark.parametrize("sent, status", [
+    (signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGKILL, -9)])
+@pytest.mark.parametrize("mode", ["on", "off"])
+def test_runner_is_ended(sent: signal.Signals, status: int, mode: str, kernel: Path,
+                         nothing_left: list[int], tmp_path: Path) -> None:
+    env = {**os.environ, "TMPDIR": ""}
+    runner = subprocess.Popen(
+        [*RUNNER, "--kernel", kernel, "--append", f"seccomp={mode}", "hang"],
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=env)
+    try:
+        guest = wait_for_guest(runner.pid, kernel)
+        folder = next(Path(a.removeprefix("uml_dir=")) for a in cmdline(guest)
+                      if a.startswith("uml_dir="))
+        assert folder.exists()
+        nothing_left.append(guest)
+        time.sleep(0.5)
+        assert len(in_session(guest)) >= 2      # the kernel and a stub
+        runner.send_signal(sent)
+        assert runner.wait(10) == status
+    finally:
+        runner.kill()
+    for _ in range(50):
+        if not folder.exists() and not in_session(guest):
+            break
+        time.sleep(0.1)
+    assert not folder.exists()
+
+
+def cmdline(pid: int) -> list[str]:
+    """A process's arguments."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+    except OSError:
+        return []
+
+
+def wait_for_guest(runner: int, kernel: Path) -> int:
+    """The kernel's pid, a child of the runner, once it has been executed."""
+    end = time.monotonic() + 10
+    while time.monotonic() < end:
+        try:
+            children = Path(f"/proc/{runner}/task/{runner}/children").read_text().split()
+        except OSError:
+            children = []
+        for child in map(int, children):
+            if cmdline(child)[:1] == [str(kernel)]:
+                return child
+        time.sleep(0.02)
+    raise AssertionError("the runner started no guest")
+
+
+# ---- placement
+
+@needs_busybox
+@pytest.mark.parametrize("pin", [True, False])
+def test_pin(pin: bool, kernel: Path, nothing_left: list[int]) -> None:
+    if len(os.sched_getaffinity(0)) < 2:
+        pytest.skip("this host gives us one CPU")
+    args = [*uml.hostfs(ROOTFS), *([] if pin else ["pin=off"]), "--", "hang"]
+    with uml.Guest(kernel, args) as guest:
+        nothing_left.append(guest.proc.pid)
+        time.sleep(1)
+        session = in_session(guest.proc.pid)
+        assert len(session) >= 2
+        masks = {frozenset(os.sched_getaffinity(pid)) for pid in session}
+    assert len(masks) == 1
+    [mask] = masks
+    assert len(mask) == 1 if pin else mask == os.sched_getaffinity(0)
+
+
+def test_boot_to_verdict(boot: Boot) -> None:
+    assert min(boot("boot_hello").seconds for _ in range(5)) < 0.25
+
+
+# ---- what a host forbids
+
+def filtered(deny: list[int]) -> list[str]:
+    """A command prefix that refuses system calls (EPERM), under no_new_privs."""
+    program = [struct.pack("HBBI", 0x20, 0, 0, 0)]                          # load the number
+    for number in deny:
+        program += [struct.pack("HBBI", 0x15, 0, 1, number),                # that one?
+                    struct.pack("HBBI", 0x06, 0, 0, 0x00050001)]            # EPERM
+    program += [struct.pack("HBBI", 0x06, 0, 0, 0x7fff0000)]                # allow
+    code = b"".join(program)
+    return ["/usr/bin/python3", "-c", f"""
+import ctypes, os, sys
+libc = ctypes.CDLL(None)
+code = ctypes.create_string_buffer({code!r})
+class Prog(ctypes.Structure):
+    _fields_ = [("len", ctypes.c_ushort), ("filter", ctypes.c_void_p)]
+libc.prctl(38, 1, 0, 0, 0)
+assert libc.prctl(22, 2, ctypes.byref(Prog({len(program)}, ctypes.addressof(code)))) == 0
+os.execv(sys.argv[1], sys.argv[1:])
+"""]
+
+
+PTRACE, SECCOMP = 101, 317      # x86-64
+
+
+def test_no_ptrace(boot: Boot) -> None:
+    assert boot("boot_hello thp_write_fault", prefix=filtered([PTRACE])).status == 0
+
+
+def test_no_seccomp(boot: Boot) -> None:
+    run = boot("boot_hello thp_write_fault", prefix=filtered([SECCOMP]))
+    assert run.status == 0, run.output
+
+
+def test_neither(boot: Boot) -> None:
+    run = boot("boot_hello", prefix=filtered([PTRACE, SECCOMP]))
+    assert run.status == 1 and "refuses both seccomp filters and ptrace" in run.problem, run
+
+
+@pytest.mark.parametrize("home", ["", "/nonexistent"])
+def test_copied_elsewhere_as_nobody(home: str, kernel: Path) -> None:
+    if os.geteuid():
+        pytest.skip("needs root to become nobody")
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o777)
+        shutil.copy(kernel, f"{folder}/linux")
+        done = subprocess.run(
+            ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--no-new-privs",
+             f"{folder}/linux", "--", "boot_hello", "thp_write_fault"], cwd="/",
+            env={"PATH": os.defpath, "HOME": home or folder}, capture_output=True, text=True,
+            stdin=subprocess.DEVNULL, timeout=60)
+    assert done.returncode == 0 and "2 passed" in done.stdout, done.stdout + done.stderr
+
+
+def with_shm(options: str, *args: str) -> subprocess.CompletedProcess[str]:
+    """Run the runner where /dev/shm is a tmpfs of another kind."""
+    enter = ["unshare", "-rm", "--propagation=private"]
+    if subprocess.run([*enter, "true"], capture_output=True).returncode:
+        pytest.skip("no user namespaces here")
+    script = f'mount -t tmpfs -o {options} tmpfs /dev/shm && exec "$@"'
+    return subprocess.run([*enter, "sh", "-c", script, "-", *RUNNER, *args],
+                          capture_output=True, text=True,
+                          env={k: v for k, v in os.environ.items() if k != "TMPDIR"})
+
+
+def test_shm_noexec(kernel: Path) -> None:
+    done = with_shm("noexec", "--kernel", str(kernel), "boot_hello")
+    assert done.returncode == 1 and "/dev/shm is mounted noexec" in done.stderr, done
+
+
+def test_shm_full(kernel: Path) -> None:
+    done = with_shm("size=12M", "--kernel", str(kernel), "boot_hello", "thp_write_fault")
+    assert done.returncode == 1 and "/dev/shm is full" in done.stderr, done
+
+
+def test_too_many_mappings_are_explained() -> None:
+    text = "UML ran out of memory on the host side! This can happen due to a memory limitation"
+    assert "vm.max_map_count=" in uml.explain(text, 0)
+
+
+# ---- the command line
+
+def cli(kernel: Path, *args: str) -> subprocess.CompletedProcess[str]:
+    """The runner's command line."""
+    return subprocess.run([*RUNNER, "--kernel", kernel, *args], capture_output=True, text=True)
+
+
+def test_unknown_test(kernel: Path) -> None:
+    done = cli(kernel, "thp_write_falt")
+    assert done.returncode == 2 and "near: thp_write_fault" in done.stderr
+    assert done.stderr.count("\n") == 1 and not done.stdout
+
+
+def test_globs(kernel: Path) -> None:
+    done = cli(kernel, "boot_*", "thp_zero_r*")
+    assert done.returncode == 0, done
+    assert [t.name for t in uml.parse(done.stdout)] == ["boot_hello", "thp_zero_read_fault"]
+
+
+def test_too_little_memory(kernel: Path) -> None:
+    done = cli(kernel, "--append", "mem=256M", "thp_write_fault")
+    assert done.returncode == 2 and "mem=" in done.stdout and "512 MB" in done.stdout, done
+
+
+def test_no_kernel(tmp_path: Path) -> None:
+    done = cli(tmp_path / "linux", "boot_hello")
+    assert done.returncode == 2 and "make kernel" in done.stderr
+
+
+def test_gdb(kernel: Path) -> None:
+    if not shutil.which("gdb"):
+        pytest.skip("gdb is not installed")
+    done = subprocess.run(
+        [*RUNNER, "--kernel", kernel, "--gdb", "do_huge_pmd_anonymous_page", "thp_write_fault"],
+        input="bt 2\nfinish\ndelete\ncontinue\nquit\n", capture_output=True, text=True, timeout=60)
+    assert re.search(r"Breakpoint 1.* do_huge_pmd_anonymous_page", done.stdout), done.stdout
+    assert re.search(r"exited normally", done.stdout), done.stdout
+
+
+# ---- reading a console
+
+def test_parse() -> None:
+    tests = uml.parse("KTAP version 1\n1..3\n  # hi\nok 1 a\nnot ok 2 b\nok 3 c # SKIP no swap\n")
+    assert [(t.name, t.outcome, t.reason) for t in tests] == [
+        ("a", "pass", ""), ("b", "fail", ""), ("c", "skip", "no swap")]
+    assert "# hi" in tests[0].output
+
+
+@pytest.mark.parametrize("line", ["[ 1.0] WARNING: CPU: 0 PID: 1 at mm/x.c:1", "BUG: Bad page map",
+                                  "BUG: KASAN: slab-use-after-free", "WARNING: suspicious RCU usage"])
+def test_splat_outside_of_tests(line: str) -> None:
+    assert uml.stray_splat(f"{line}\nKTAP version 1\n1..1\nok 1 a\n# totals: 1 passed\n") == line
+    assert uml.stray_splat(f"1..1\n{line}\nok 1 a\n# totals: 1 passed\n") == ""
+
+
