@@ -30,14 +30,14 @@ MAKEOVERRIDES :=
 
 # Nothing in the program depends on when, where or by whom it was built.
 kmake := $(MAKE) --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(JOBS)) \
-	-C linux ARCH=um O=$(out) V=$(V) LOCALVERSION= KBUILD_BUILD_TIMESTAMP=@1 \
-	KBUILD_BUILD_USER=uml-mm KBUILD_BUILD_HOST=uml-mm \
+	-C linux ARCH=um O=$(out) V=$(V) LOCALVERSION= KBUILD_BUILD_TIMESTAMP=1970-01-01 \
+	KBUILD_BUILD_VERSION=1 KBUILD_BUILD_USER=uml-mm KBUILD_BUILD_HOST=uml-mm \
 	CC="$(if $(shell command -v ccache),ccache )gcc"
 
 # A sign of life each hundred objects, then the link to the program.
+progress := awk '/^  (CC|AS)/ && ++n % 100 == 0 { print "  kernel: " n " objects"; fflush() }'
 define build
-set -eo pipefail; $(kmake) linux $(if $(filter 0,$(V)),| awk \
-	'/^  (CC|AS)/ && ++n % 100 == 0 { printf "  kernel: %d objects\n", n; fflush() }'); \
+set -eo pipefail; $(kmake) linux $(if $(filter 0,$(V)),| $(progress)); \
 [ $(out)/.kconfig.d -nt $(out)/include/config/auto.conf.cmd ] || awk \
 	'/^\t/ { print "$(out)/.configured: linux/" $$1 "\nlinux/" $$1 ":" } /^$$/ && NR > 2 { exit }' \
 	$(out)/include/config/auto.conf.cmd >$(out)/.kconfig.d; \
@@ -64,7 +64,8 @@ endif
 
 test:		## pass every test of this project; JUNIT=<file> writes a report
 	+$(Q)$(lock); $(MAKE) --no-print-directory _embed 9>&-
-	$(Q)$(PYTHON) -m pytest tests -q $(if $(JUNIT),--junitxml=$(JUNIT)) $(PYTEST)
+	$(Q)$(PYTHON) -m pytest -q -p no:cacheprovider $(if $(shell $(PYTHON) -c "import xdist; print(1)" 2>/dev/null),-n$(JOBS)) \
+		--kernel $(out)/linux $(if $(JUNIT),'--junitxml=$(JUNIT)') tests $(PYTEST)
 
 list: kernel	## the names of the tests
 	$(Q)$(uml) list

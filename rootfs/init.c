@@ -218,7 +218,7 @@ static int distance(const char *word, const char *name)
 /* Name those that contain the word, else those that begin almost like it. */
 static __noreturn void unknown_test(const char *word)
 {
-	int i, n = 0, d, best = strlen(word) / 2;
+	int i, n = 0, d, best = strlen(word) / 3;
 	bool contained = false;
 
 	for (i = 0; i < nr_tests; i++) {

@@ -460,12 +460,18 @@ void memcg_reclaim(size_t bytes)
 	snprintf(num, sizeof(num), "%zu", bytes);
 	/*
 	 * EAGAIN: it reclaimed less. What was used lately only became inactive,
-	 * so try again; the caller looks at what became of it.
+	 * so try again; the caller looks at what became of it. Reclaim decides
+	 * by statistics that may be two seconds old: a reader brings them up to
+	 * date.
 	 */
-	for (i = 0; i < 4 && !file_write(MEMCG "/memory.reclaim", num); i++)
+	for (i = 0; i < 4; i++) {
+		file_number(MEMCG "/memory.stat", "inactive_anon");
+		if (file_write(MEMCG "/memory.reclaim", num))
+			break;
 		if (errno != EAGAIN)
 			ksft_exit_fail_msg("memory.reclaim: %s\n",
 					   strerror(errno));
+	}
 }
 
 static void huge_tmpfs_end(void)

@@ -23,6 +23,7 @@ static int child(void *arg)
 int main(void)
 {
 	long alloc, mapped, faults;
+	char buf[6];
 	int fd;
 
 	test_start(11);
@@ -49,11 +50,7 @@ int main(void)
 	test_true(!memcmp(p + 5 * PAGE_SIZE + 100, "hello", 5),
 		  "the mapping shows a write()");
 	memcpy(p + 6 * PAGE_SIZE, "mapped", 6);
-	{
-		char buf[6];
-
-		test_true(pread(fd, buf, 6, 6 * PAGE_SIZE) == 6 &&
-			  !memcmp(buf, "mapped", 6), "read() gives what the mapping wrote");
-	}
+	test_true(pread(fd, buf, 6, 6 * PAGE_SIZE) == 6 && !memcmp(buf, "mapped", 6),
+		  "read() gives what the mapping wrote");
 	ksft_finished();
 }

@@ -91,6 +91,8 @@ static void round_trip(void)
 
 	memset(sh, 0, sizeof(*sh));
 	a = huge_area(NR);
+	/* A child's share would make a private copy of what is to be moved. */
+	madvise(a, LEN, MADV_DONTFORK);
 	p = map_file(huge_file("pinned", LEN, 0), LEN, MAP_SHARED);
 	memset(a, 0, LEN);
 	memset(p, 0, LEN);

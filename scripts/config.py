@@ -275,9 +275,17 @@ def check(lines: list[Line], config: Path, tree: Path) -> list[str]:
     return messages
 
 
-def read_fragments(variant: str, debug_info: bool = True) -> list[Line]:
-    """All lines of a variant; without debug info a kernel links in half the time."""
+def read_fragments(variant: str, initramfs: Path | None = None,
+                   debug_info: bool = True) -> list[Line]:
+    """All lines of a variant.
+
+    Args:
+        initramfs: the cpio to embed.
+        debug_info: without it a kernel links in half the time.
+    """
     lines = [line for path in fragments(variant) for line in read_fragment(path)]
+    if initramfs:
+        lines.append(Line("INITRAMFS_SOURCE", f'"{initramfs.resolve()}"', "--initramfs"))
     if not debug_info:
         lines = [line for line in lines if not line.symbol.startswith("DEBUG_INFO_")]
         lines.append(Line("DEBUG_INFO_NONE", "y", "no debug info"))
@@ -321,8 +329,8 @@ def make_kernel(tree: Path, out: Path) -> str:
     cc = "ccache gcc" if shutil.which("ccache") else "gcc"
     done = subprocess.run(
         ["make", "-s", "-C", str(tree), "ARCH=um", f"O={out}", "LOCALVERSION=", f"CC={cc}",
-         "KBUILD_BUILD_TIMESTAMP=@1", "KBUILD_BUILD_USER=uml-mm", "KBUILD_BUILD_HOST=uml-mm",
-         f"-j{os.cpu_count()}", "linux"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+         "KBUILD_BUILD_TIMESTAMP=1970-01-01", "KBUILD_BUILD_VERSION=1",
+         "KBUILD_BUILD_USER=uml-mm", "KBUILD_BUILD_HOST=uml-mm", f"-j{os.cpu_count()}", "linux"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE, env=clean_env())
     words = done.stderr.decode(errors="replace").strip()
     return words or "make failed" if done.returncode else ""
@@ -341,10 +349,7 @@ def command() -> int:
     parser.add_argument("--tree", type=Path, default=LINUX)
     parser.add_argument("--initramfs", type=Path, help="a cpio for the kernel to embed")
     options = parser.parse_args()
-    lines = read_fragments(options.variant)
-    if options.initramfs:
-        source = f'"{options.initramfs.resolve()}"'
-        lines.append(Line("INITRAMFS_SOURCE", source, "--initramfs"))
+    lines = read_fragments(options.variant, options.initramfs)
     configure(options.tree, options.out.resolve(), lines)
     messages = check(lines, options.out / ".config", options.tree)
     for message in messages:

@@ -235,7 +235,7 @@ def boot(kernel: Path, kernel_args: Iterable[str] = (), init_args: Iterable[str]
 
     Args:
         kernel_args: e.g. hostfs(...), "seccomp=off", "mem=2G".
-        init_args: what follows "--": test names, or another verb of init's.
+        init_args: what follows "--": test names, or another of init's verbs.
         timeout: seconds that init gives one test; the guest counts as hung
             when its console is silent for GRACE seconds more.
         cpu: the host CPU to run on; None leaves the choice to the kernel.
@@ -265,9 +265,9 @@ def boot(kernel: Path, kernel_args: Iterable[str] = (), init_args: Iterable[str]
                     output += data
                     if not panicked:
                         deadline = time.monotonic() + timeout + GRACE
-                if not panicked and output.find(b"Kernel panic", searched) >= 0:
+                if not panicked and output.find(b"Kernel panic - not", searched) >= 0:
                     panicked, deadline = True, time.monotonic() + PANIC_GRACE
-                searched = max(0, len(output) - 16)
+                searched = max(0, len(output) - 18)
                 if not data and ended in ready:
                     break
                 if not ready or len(output) > MAX_OUTPUT:
@@ -277,7 +277,8 @@ def boot(kernel: Path, kernel_args: Iterable[str] = (), init_args: Iterable[str]
                                    f"hung: silent for {timeout + GRACE} s")
                     break
                 if not data and console in ready:       # closed, not yet ended
-                    select.select([ended], [], [], max(0.0, deadline - time.monotonic()))
+                    if not select.select([ended], [], [], PANIC_GRACE)[0]:
+                        problem = "hung: closed its console but didn't end"
                     break
         finally:
             os.close(ended)
@@ -295,36 +296,12 @@ def boot(kernel: Path, kernel_args: Iterable[str] = (), init_args: Iterable[str]
     return Run(status, problem, parse(text), text, time.monotonic() - start, trace)
 
 
-def run_tests(kernel: Path, kernel_args: Sequence[str], names: Sequence[str],
-              **options: object) -> list[tuple[Test, Run]]:
-    """Run tests in as few boots as their crashes allow, in init's order.
-
-    A test that takes the guest down fails with its reason and console, and
-    the ones after it get a new guest.
-    """
-    results: list[tuple[Test, Run]] = []
-    left = list(names)
-    while left:
-        run = boot(kernel, kernel_args, left, **options)   # type: ignore[arg-type]
-        done = run.tests[:len(left)]
-        results += [(test, run) for test in done]
-        if len(done) == len(left):
-            break
-        tail = "\n".join(run.output.splitlines()[-60:])
-        why = run.problem or f"the guest ended with status {run.status} before its result"
-        crashed = Test(left[len(done)], "fail", "",
-                       "\n".join(filter(None, (tail, why, run.backtrace))))
-        results.append((crashed, run))
-        left = left[len(done) + 1:]
-    return results
-
-
 def shell(kernel: Path, args: Sequence[str]) -> int:
     """An interactive shell in a guest on this terminal; returns its status."""
     tty = termios.tcgetattr(0) if os.isatty(0) else None
     stdin = None if tty or not os.path.samestat(os.fstat(0), os.stat(os.devnull)) \
         else subprocess.PIPE
-    signal.signal(signal.SIGINT, signal.SIG_IGN)    # Ctrl-C belongs to the guest
+    signal.signal(signal.SIGINT, lambda *_: None)   # Ctrl-C belongs to the guest
     try:
         with Guest(kernel, [*args, "--", "sh"], stdin=stdin, stdout=None) as guest:
             return guest.proc.wait()
@@ -339,7 +316,7 @@ def debug(kernel: Path, args: Sequence[str], tests: Sequence[str], stop_at: str)
            "-ex", "set confirm off", "-ex", "set pagination off",
            "-ex", "handle SIGSEGV SIGUSR1 SIGALRM SIGIO SIGCHLD SIGWINCH nostop noprint pass",
            *(["-ex", f"break {stop_at}", "-ex", "run"] if stop_at else []), "--args"]
-    signal.signal(signal.SIGINT, signal.SIG_IGN)    # gdb's own
+    signal.signal(signal.SIGINT, lambda *_: None)   # Ctrl-C belongs to gdb
     with tempfile.TemporaryDirectory(prefix="uml-mm-") as folder:
         return subprocess.call([*gdb, str(kernel), f"uml_dir={folder}/", *args,
                                 "--", "timeout=86400", *tests])
@@ -348,7 +325,8 @@ def debug(kernel: Path, args: Sequence[str], tests: Sequence[str], stop_at: str)
 def command() -> int:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("tests", nargs="*", metavar="TEST", help="names or globs, all for none; or a verb of init's")
+    parser.add_argument("tests", nargs="*", metavar="TEST",
+                        help="names or globs, all for none; or a verb of init's")
     parser.add_argument("--kernel", type=Path, default=BUILD / "default/linux")
     parser.add_argument("--rootfs", type=Path, default=BUILD / "rootfs",
                         help="the guest's root as a folder")
@@ -365,7 +343,7 @@ def command() -> int:
     args += options.append.split()
     if options.shell:
         return shell(options.kernel, args)
-    tests = options.tests
+    tests: list[str] = options.tests
     if tests and tests[0] not in VERBS and not options.embedded:
         tests = match(tests, options.rootfs)
     if options.gdb is not None:
