@@ -278,7 +278,8 @@ static void check_memory(void)
 			break;
 	if (f)
 		fclose(f);
-	if (thp && kb && kb < 512 * 1024)
+	if (thp && kb && kb < 512 * 1024 &&
+	    !access("/sys/kernel/mm/transparent_hugepage", F_OK))
 		usage("mem= too small: the kernel turns huge pages off below 512 MB and has %ld MB; start it with mem=600M or more\n",
 		      kb / 1024);
 }

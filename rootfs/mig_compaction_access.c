@@ -46,7 +46,7 @@ int main(void)
 	long migrated;
 	int round, c;
 
-	test_start(5);
+	test_plan(5);
 	sh = mmap(NULL, PAGE_SIZE, PROT_READ | PROT_WRITE,
 		  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	shm = mmap(NULL, LEN, PROT_READ | PROT_WRITE,

@@ -45,6 +45,24 @@ static long keyed_number(const char *path, const char *key)
 	return value;
 }
 
+unsigned long movable_pages(void)
+{
+	unsigned long present = 0;
+	char line[256];
+	bool in = false;
+	FILE *f = fopen("/proc/zoneinfo", "r");
+
+	while (f && fgets(line, sizeof(line), f)) {
+		if (strstr(line, "zone "))
+			in = strstr(line, "Movable");
+		if (in && sscanf(line, " present %lu", &present) == 1)
+			break;
+	}
+	if (f)
+		fclose(f);
+	return present;
+}
+
 long file_number(const char *path, const char *key)
 {
 	char buf[64] = "";

@@ -5,6 +5,7 @@
  * as test results; swap, a memory cgroup and a huge tmpfs that go away again.
  *
  * A set-up that fails ends the test as failed: a kernel for mm work has it all.
+ * Only a kernel that was configured without huge pages skips their tests.
  */
 #ifndef MMTEST_H
 #define MMTEST_H
@@ -48,10 +49,19 @@
 #define KPF_SWAPBACKED		KPF_BIT(14)
 #define KPF_ZERO_PAGE		KPF_BIT(24)
 
-/* Make a test's parts known; its plan. */
+/* How many results the test is going to give */
+static inline void test_plan(unsigned int plan)
+{
+	ksft_print_header();
+	ksft_set_plan(plan);
+}
+
+/* The same for a test of huge pages */
 static inline void test_start(unsigned int plan)
 {
 	ksft_print_header();
+	if (!thp_available())
+		ksft_exit_skip("no transparent huge pages in this kernel\n");
 	ksft_set_plan(plan);
 }
 
@@ -98,6 +108,9 @@ static inline void test_vmstat_min(const char *name, long before, long least)
 			 "%s # %ld -> %ld, want %+ld or more\n",
 			 name, before, now, least);
 }
+
+/* Pages present in ZONE_MOVABLE, 0 if there is none */
+unsigned long movable_pages(void);
 
 /* A number of a sysfs or cgroup file; its line "@key N" if @key is given */
 long file_number(const char *path, const char *key);

@@ -21,24 +21,6 @@ static struct shared {
 	volatile unsigned long bad;
 } *sh;
 
-static unsigned long movable_pages(void)
-{
-	unsigned long present = 0;
-	char line[256];
-	bool in = false;
-	FILE *f = fopen("/proc/zoneinfo", "r");
-
-	while (f && fgets(line, sizeof(line), f)) {
-		if (strstr(line, "zone "))
-			in = strstr(line, "Movable");
-		if (in && sscanf(line, " present %lu", &present) == 1)
-			break;
-	}
-	if (f)
-		fclose(f);
-	return present;
-}
-
 static volatile uint64_t *word(char *p, size_t off, int who)
 {
 	return (uint64_t *)(p + off) + 8 + who;

@@ -11,7 +11,7 @@ int main(void)
 	char rec[8192];
 	ssize_t len;
 
-	test_start(2);
+	test_plan(2);
 	if (fd < 0)
 		ksft_exit_fail_perror("/dev/kmsg");
 	while ((len = read(fd, rec, sizeof(rec) - 1)) > 0 ||

@@ -35,7 +35,7 @@ int main(void)
 {
 	char *p;
 
-	test_start(3);
+	test_plan(3);
 	uffd = uffd_open(0);
 	p = small_area(1);
 	page = p + 5 * PAGE_SIZE;

@@ -10,7 +10,7 @@ int main(void)
 	char line[256], *p;
 	FILE *f;
 
-	test_start(2);
+	test_plan(2);
 	if (!file_write(SUITE "run", "1"))
 		ksft_exit_fail_msg(SUITE "run: %s\n", strerror(errno));
 	f = fopen(SUITE "results", "r");

@@ -11,9 +11,9 @@ int main(void)
 	char *p, *page;
 	int uffd, fds[2];
 
-	test_start(8);
+	test_plan(8);
 	uffd = uffd_open(UFFD_FEATURE_POISON);
-	p = huge_area(1);
+	p = small_area(1);
 	page = p + 9 * PAGE_SIZE;
 	if (uffd_register(uffd, p, HPAGE_SIZE, true, false, false) || pipe(fds))
 		ksft_exit_fail_perror("UFFDIO_REGISTER");
