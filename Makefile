@@ -18,12 +18,16 @@ PYTHON ?= $(if $(wildcard /usr/bin/python3),/usr/bin/python3,python3)
 Q := $(if $(filter 0,$(V)),@)
 out := $(CURDIR)/build/$(VARIANT)
 rootfs := $(CURDIR)/build/rootfs
-uml := $(PYTHON) scripts/uml.py --kernel $(out)/linux --timeout $(TIMEOUT) $(if $(APPEND),--append '$(APPEND)')
+uml := $(PYTHON) scripts/uml.py --kernel $(out)/linux --timeout $(TIMEOUT) \
+	$(if $(filter-out 0,$(V)),--verbose) --append '$(if $(findstring smp,$(VARIANT)),ncpus=2) $(APPEND)'
 
 fragments := $(patsubst %,scripts/variants/%.config,$(filter-out default,$(subst +, ,$(VARIANT))))
 series_args := $(if $(LINUX),--linux '$(LINUX)') \
 	$(if $(LINUX_TARBALL),--tarball '$(LINUX_TARBALL)') \
 	$(if $(filter 1,$(FORCE)),--force) $(if $(filter 1,$(REBASE)),--rebase)
+
+# On a miss ccache shall compile at once, not preprocess first.
+export CCACHE_DEPEND := 1
 
 # The kernel's make shall not take T=, M= and the like for its own.
 MAKEOVERRIDES :=
@@ -48,6 +52,9 @@ endef
 lock = mkdir -p build && exec 9>build/.lock && { flock -n 9 || \
 	{ echo "uml-mm: waiting for another make in this clone" >&2; flock 9; }; }
 
+# Guests side by side, one for each CPU, where pytest has the plugin for it.
+xdist = $(if $(shell $(PYTHON) -c 'import xdist; print(1)' 2>/dev/null),-n$(JOBS))
+
 .DEFAULT_GOAL := run
 .PHONY: run test list shell gdb bench mutants linux patches check-series \
 	kernel deps clean distclean help
@@ -64,8 +71,8 @@ endif
 
 test:		## pass every test of this project; JUNIT=<file> writes a report
 	+$(Q)$(lock); $(MAKE) --no-print-directory _embed 9>&-
-	$(Q)$(PYTHON) -m pytest -q -p no:cacheprovider $(if $(shell $(PYTHON) -c "import xdist; print(1)" 2>/dev/null),-n$(JOBS)) \
-		--kernel $(out)/linux $(if $(JUNIT),'--junitxml=$(JUNIT)') tests $(PYTEST)
+	$(Q)$(PYTHON) -m pytest tests -q -p no:cacheprovider --kernel=$(out)/linux $(xdist) \
+		$(if $(JUNIT),'--junitxml=$(JUNIT)') $(PYTEST)
 
 list: kernel	## the names of the tests
 	$(Q)$(uml) list
@@ -79,7 +86,8 @@ gdb: kernel	## T=<test> under gdb, stopped at BREAK=<function>
 bench: kernel	## boot, and 64 MB faulted by 4K and by huge pages, pinned and not
 	$(Q)$(PYTHON) scripts/bench.py --kernel $(out)/linux
 
-mutants: kernel	## prove that the tests catch M="name glob ..." (all for none)
+mutants:	## prove that the tests catch M="name glob ..." (all for none)
+	+$(Q)$(lock); $(MAKE) --no-print-directory _rootfs 9>&-
 	$(Q)$(PYTHON) scripts/mutants.py $(foreach m,$(M),'$(m)')
 
 ## Change the kernel
@@ -90,10 +98,11 @@ patches:	## write linux/'s commits to patches/ (TOPIC=<folder> of new ones)
 	$(Q)$(lock); $(PYTHON) scripts/series.py export $(if $(TOPIC),--topic '$(TOPIC)') 9>&-
 
 check-series:	## every patch applies, builds, boots and passes checkpatch --strict
+	+$(Q)$(lock); $(MAKE) --no-print-directory _rootfs 9>&-
 	$(Q)$(PYTHON) scripts/check_series.py
 
 ## Build
-kernel:		## build/$(VARIANT)/linux; VARIANT=smp+kasan and the like, see scripts/variants
+kernel:		## build it; VARIANT=smp+kasan and the like, see scripts/variants
 	+$(Q)$(lock); $(MAKE) --no-print-directory _kernel 9>&-
 
 deps:		## install the Debian packages that are needed, or name them

@@ -12,6 +12,7 @@ import argparse
 import os
 import re
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 from typing import NamedTuple
@@ -19,7 +20,8 @@ from typing import NamedTuple
 from common import LINUX, ROOT, Fatal, main, say
 
 SETTING = re.compile(r"CONFIG_(\w+)=(.*)|# CONFIG_(\w+) is not set")
-TOKEN = re.compile(r'"[^"]*"|\'[^\']*\'|\$\((?:[^()]|\([^()]*\))*\)|&&|\|\||!=|<=|>=|[!()=<>]|[^\s!()=<>&|]+')
+TOKEN = re.compile(r'''"[^"]*"|'[^']*'|\$\((?:[^()]|\([^()]*\))*\)|&&|\|\||[!<>]=|'''
+                   r"[!()=<>]|[^\s!()=<>&|]+")
 TYPES = ("bool", "tristate", "int", "hex", "string")
 RANK = {"n": 0, "m": 1, "y": 2}
 
@@ -327,13 +329,19 @@ def configure(tree: Path, out: Path, lines: list[Line]) -> None:
 def make_kernel(tree: Path, out: Path) -> str:
     """Build a configured kernel; the compiler's or linker's words if it fails."""
     cc = "ccache gcc" if shutil.which("ccache") else "gcc"
-    done = subprocess.run(
+    process = subprocess.Popen(
         ["make", "-s", "-C", str(tree), "ARCH=um", f"O={out}", "LOCALVERSION=", f"CC={cc}",
          "KBUILD_BUILD_TIMESTAMP=1970-01-01", "KBUILD_BUILD_VERSION=1",
-         "KBUILD_BUILD_USER=uml-mm", "KBUILD_BUILD_HOST=uml-mm", f"-j{os.cpu_count()}", "linux"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE, env=clean_env())
-    words = done.stderr.decode(errors="replace").strip()
-    return words or "make failed" if done.returncode else ""
+         "KBUILD_BUILD_USER=uml-mm", "KBUILD_BUILD_HOST=uml-mm", f"-j{os.cpu_count()}", "linux"],
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+        env=clean_env(), start_new_session=True)
+    try:
+        words = process.communicate()[1].decode(errors="replace").strip()
+    except BaseException:       # every make below it too, and none with half an object
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait()
+        raise
+    return words or "make failed" if process.returncode else ""
 
 
 def clean_env() -> dict[str, str]:

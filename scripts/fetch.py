@@ -23,6 +23,7 @@ from typing import NamedTuple
 from common import PATCHES, Fatal, main, say
 
 SUITES = ("sid", "forky", "trixie-backports")
+HELPER = "/usr/lib/apt/apt-helper"
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 ELSE = ("give a tarball (make LINUX_TARBALL=<file>) or a git tree of your own "
         "(make LINUX=<folder>)")
@@ -76,6 +77,7 @@ class Apt:
     """apt-get with its state in a folder of its own."""
 
     def __init__(self, state: Path, suite: str, mirrors: list[tuple[str, str]]) -> None:
+        self.state = state
         for part in ("lists/partial", "cache/archives/partial"):
             (state / part).mkdir(parents=True, exist_ok=True)
         (state / "status").touch()
@@ -85,14 +87,13 @@ class Apt:
             f"-oDir::State={state}", f"-oDir::State::status={state}/status",
             f"-oDir::State::lists={state}/lists", f"-oDir::Cache={state}/cache",
             f"-oDir::Etc::sourcelist={state}/list", "-oDir::Etc::sourceparts=-",
-            "-oDir::Etc::preferences=-", "-oDir::Etc::preferencesparts=-",
             "-oAPT::Sandbox::User=", "-oAcquire::Languages=none",
             "-oAcquire::Retries=2", "-oAcquire::http::Timeout=20",
             "-oAPT::Update::Error-Mode=any"]
 
-    def run(self, tool: str, *args: str, cwd: Path | None = None) -> tuple[int, str]:
+    def run(self, tool: str, *args: str) -> tuple[int, str]:
         """Run one of apt's tools: its exit status and output."""
-        done = subprocess.run([tool, *self.options, "-q", *args], cwd=cwd, text=True,
+        done = subprocess.run([tool, *self.options, "-q", *args], text=True, cwd=self.state,
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT)
         return done.returncode, done.stdout
@@ -136,7 +137,8 @@ def watch(process: subprocess.Popen[str], file: Path, size: int, what: str) -> s
         done = file.stat().st_size if file.exists() else 0
         percent = 100 * done // max(size, 1)
         if tty and percent != shown:
-            print(f"\r  {what}: {percent} % of {size >> 20} MB", end="", file=sys.stderr, flush=True)
+            print(f"\r  {what}: {percent} % of {size >> 20} MB", end="", file=sys.stderr,
+                  flush=True)
             shown = percent
         elif not tty and percent // 25 > shown // 25:
             say(f"{what}: {percent} % of {size >> 20} MB")
@@ -156,35 +158,35 @@ def download(apt: Apt, package: str, version: str, folder: Path, want: str | Non
     Raises:
         Fatal: it can't be had, or isn't the file that it should be.
     """
-    status, output = apt.run("apt-get", "download", "--print-uris", f"{package}={version}",
-                             cwd=folder)
+    status, output = apt.run("apt-get", "download", "--print-uris", f"{package}={version}")
     row = re.search(r"^'(\S+)' (\S+) (\d+) (\S*)$", output, re.M)
     if status or not row:
         raise Fatal(f"apt-get download {package}={version}: {output.strip()[-300:]}")
-    file, size = folder / row[2], int(row[3])
+    uri, file, size, apts_hash = row[1], folder / row[2], int(row[3]), row[4]
     for attempt in (1, 2):
-        if file.exists() and file.stat().st_size >= size and want and sha256(file) != want:
+        if file.exists() and file.stat().st_size >= size:
+            if f"SHA256:{sha256(file)}" == apts_hash:
+                break
             say(f"{file.name} in the cache is corrupt: fetching it again")
             file.unlink()
-        elif file.exists() and file.stat().st_size < size:
+        elif file.exists():
             say(f"going on with {file.name} after {file.stat().st_size >> 20} MB")
-        process = subprocess.Popen(
-            ["apt-get", *apt.options, "-q", "download", f"{package}={version}"], cwd=folder,
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            text=True)
+        process = subprocess.Popen(     # apt-get would start from nothing
+            [HELPER, *apt.options, "download-file", uri, str(file), apts_hash], text=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         try:
             output = watch(process, file, size, f"{package} {version}")
         finally:
             process.kill()
             process.wait()
-        if process.returncode == 0 and file.exists():
+        if process.returncode == 0:
             break
         if attempt == 2 or "Hash Sum mismatch" not in output:
             why = re.findall(r"^[EW]: (.*)", output, re.M)
             raise Fatal(f"download of {file.name} failed: {(why or [output])[0].strip()}; "
                         f"run it again to go on, or {ELSE}")
         say(f"{file.name} was corrupt: fetching it again")
-        for damaged in (file, folder / f"{file.name}.FAILED"):
+        for damaged in (file, file.with_name(f"{file.name}.FAILED")):
             damaged.unlink(missing_ok=True)
     if want and (got := sha256(file)) != want:
         file.unlink()

@@ -277,8 +277,6 @@ def discard(tree: Path) -> None:
     """Delete a tree that materialise() made; a worktree is unregistered too."""
     if (tree / ".git").is_file():
         owner = git("rev-parse", "--path-format=absolute", "--git-common-dir", tree=tree)
-        for name in (BASE_REF, SERIES_REF):
-            git("update-ref", "-d", name, tree=tree)
         git("--git-dir", owner, "worktree", "remove", "--force", tree, tree=ROOT)
     elif tree.exists():
         shutil.rmtree(tree)
@@ -594,7 +592,8 @@ def command() -> None:
         if not options.force and (not is_ours(LINUX) or own_work(LINUX)):
             raise Fatal(f"linux/ has {own_work(LINUX) if is_ours(LINUX) else 'no series in it'}: "
                         f"`make patches` keeps it, FORCE=1 drops it")
-        discard(LINUX)
+        for tree in (BUILD / "mutants/linux", BUILD / "series/linux", LINUX):
+            discard(tree)
 
 
 if __name__ == "__main__":

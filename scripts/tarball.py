@@ -84,6 +84,7 @@ class Pack:
             *(struct.pack(">Q", offset) for offset in large), trailer))
         stem = self.folder / f"pack-{trailer.hex()}"
         stem.with_suffix(".idx").write_bytes(index + hashlib.sha1(index).digest())
+        stem.with_suffix(".keep").touch()       # nothing for git gc to chew on
         self.path.rename(stem.with_suffix(".pack"))
 
 

@@ -314,12 +314,52 @@ def debug(kernel: Path, args: Sequence[str], tests: Sequence[str], stop_at: str)
     """gdb on a guest that runs tests, stopped at a function if one is given."""
     gdb = ["gdb", "-q", "-iex", "set debuginfod enabled off",
            "-ex", "set confirm off", "-ex", "set pagination off",
+           "-ex", "set print inferior-events off",
            "-ex", "handle SIGSEGV SIGUSR1 SIGALRM SIGIO SIGCHLD SIGWINCH nostop noprint pass",
            *(["-ex", f"break {stop_at}", "-ex", "run"] if stop_at else []), "--args"]
     signal.signal(signal.SIGINT, lambda *_: None)   # Ctrl-C belongs to gdb
     with tempfile.TemporaryDirectory(prefix="uml-mm-") as folder:
         return subprocess.call([*gdb, str(kernel), f"uml_dir={folder}/", *args,
                                 "--", "timeout=86400", *tests])
+
+
+class Console:
+    """Show a guest's console on stdout as it comes.
+
+    The tests' own lines are indented. When terse, only those of a test that
+    fails are shown, or of the one in which the guest ended.
+    """
+
+    def __init__(self, terse: bool) -> None:
+        self.terse = terse
+        self.rest = b""
+        self.held: list[bytes] = []
+
+    def take(self, data: bytes) -> None:
+        """Show what came."""
+        *lines, self.rest = (self.rest + data).split(b"\n")
+        for line in lines:
+            line = line.rstrip(b"\r") + b"\n"
+            if self.terse and line.startswith(b"  "):
+                self.held.append(line)
+                continue
+            if line.startswith(b"ok "):
+                self.held.clear()
+            elif line.startswith(b"not ok "):
+                self.flush()
+            sys.stdout.buffer.write(line)
+        sys.stdout.buffer.flush()
+
+    def flush(self) -> None:
+        """Show what was held back."""
+        sys.stdout.buffer.write(b"".join(self.held))
+        self.held.clear()
+
+    def end(self) -> None:
+        """Show the rest, at the guest's end."""
+        self.flush()
+        sys.stdout.buffer.write(self.rest)
+        sys.stdout.buffer.flush()
 
 
 def command() -> int:
@@ -335,6 +375,8 @@ def command() -> int:
     parser.add_argument("--append", default="", metavar="ARGS", help="more kernel arguments")
     parser.add_argument("--timeout", type=int, default=TEST_TIMEOUT, metavar="SECS",
                         help="for one test (default %(default)s)")
+    parser.add_argument("--verbose", action="store_true",
+                        help="show the output of passing tests, even of more than one")
     parser.add_argument("--shell", action="store_true", help="an interactive shell instead")
     parser.add_argument("--gdb", metavar="SYMBOL", nargs="?", const="",
                         help="under gdb, stopped at SYMBOL")
@@ -349,11 +391,11 @@ def command() -> int:
     if options.gdb is not None:
         return debug(options.kernel, args, tests, options.gdb)
 
-    def sink(data: bytes) -> None:
-        sys.stdout.buffer.write(data.replace(b"\r\n", b"\n"))
-        sys.stdout.buffer.flush()
-
-    run = boot(options.kernel, args, tests, timeout=options.timeout, sink=sink)
+    console = Console(terse=len(tests) != 1 and not options.verbose)
+    try:
+        run = boot(options.kernel, args, tests, timeout=options.timeout, sink=console.take)
+    finally:
+        console.end()
     if run.backtrace:
         print(run.backtrace, file=sys.stderr)
     if run.problem:

@@ -13,7 +13,7 @@ import pytest
 import fetch
 
 # A mirror in a folder: <suite>/<version>.deb. It stands in for apt's tools,
-# for a download that goes on where it stopped, and for what can go wrong.
+# for a download that goes on where it stopped, and for what goes wrong.
 APT = r'''#!/bin/bash
 for arg; do case $arg in
 -oDir::Etc::sourcelist=*) suite=$(awk '{print $4}' "${arg#*=}");;
@@ -24,11 +24,13 @@ case " $* " in
 *" update "*) [ -z "$OFFLINE" ] || { echo "W: Could not resolve 'here'"; exit 100; };;
 *" madison "*) cd $MIRROR/$suite 2>/dev/null && for f in $(ls -r *.deb); do
 	echo " pkg | ${f%.deb} | mirror $suite"; done; exit 0;;
-*" --print-uris "*) echo "'mirror://x' pkg_$version.deb $(stat -c %s $MIRROR/*/$version.deb) SHA256:x";;
-*" download "*) f=pkg_$version.deb; have=$(stat -c %s $f 2>/dev/null || echo 0)
+*" --print-uris "*) f=$(echo $MIRROR/*/$version.deb)
+	echo "'$f' pkg_$version.deb $(stat -c %s $f) SHA256:$(sha256sum $f | cut -d' ' -f1)";;
+*" download-file "*) shift $(($# - 3)); have=$(stat -c %s $2 2>/dev/null || echo 0)
 	echo "from $have" >>$MIRROR/log
-	[ -z "$FAIL" ] || { head -c 5 $MIRROR/*/$version.deb >$f; echo "E: Connection reset"; exit 100; }
-	tail -c +$((have + 1)) $MIRROR/*/$version.deb >>$f;;
+	[ -z "$FAIL" ] || { head -c 5 $1 >$2; echo "E: Connection reset"; exit 100; }
+	tail -c +$((have + 1)) $1 >>$2
+	[ SHA256:$(sha256sum $2 | cut -d' ' -f1) = $3 ] || { echo "E: Hash Sum mismatch"; exit 100; };;
 esac
 '''
 
@@ -63,7 +65,8 @@ def mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Mirror:
     """An empty mirror, and apt's tools that know only it."""
     bin = tmp_path / "bin"
     bin.mkdir()
-    for tool in ("apt-get", "apt-cache"):
+    monkeypatch.setattr(fetch, "HELPER", "apt-helper")
+    for tool in ("apt-get", "apt-cache", "apt-helper"):
         (bin / tool).write_text(APT)
         (bin / tool).chmod(0o755)
     monkeypatch.setenv("PATH", f"{bin}:{os.environ['PATH']}")
@@ -114,6 +117,15 @@ def test_damaged_partial_file_is_fetched_again(mirror: Mirror,
     partial.write_bytes(bytes(10_000))
     assert fetch.sha256(fetch.fetch(base).tarball) == base.tarball_sha256
     assert "is corrupt: fetching it again" in capfd.readouterr().err
+
+
+def test_damaged_start_is_fetched_again(mirror: Mirror,
+                                        capfd: pytest.CaptureFixture[str]) -> None:
+    base = mirror.add("sid", "7.2.13-1")
+    (fetch.cache_dir() / "partial/pkg_7.2.13-1.deb").write_bytes(bytes(100))
+    assert fetch.sha256(fetch.fetch(base).tarball) == base.tarball_sha256
+    assert "was corrupt: fetching it again" in capfd.readouterr().err
+    assert mirror.log.read_text() == "from 100\nfrom 0\n"
 
 
 def test_damaged_tarball_is_fetched_again(mirror: Mirror) -> None:
