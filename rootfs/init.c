@@ -26,10 +26,12 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
 #include <sys/stat.h>
@@ -498,17 +500,62 @@ static enum verdict run_test(const struct test *t, int nr)
 	return verdict;
 }
 
+#define KHUGEPAGED "/sys/kernel/mm/transparent_hugepage/khugepaged/"
+
+/* How often khugepaged has been through all there is to scan; -1 without it. */
+static long khugepaged_scans(void)
+{
+	long scans = -1;
+	FILE *f = fopen(KHUGEPAGED "full_scans", "r");
+
+	if (f) {
+		if (fscanf(f, "%ld", &scans) != 1)
+			scans = -1;
+		fclose(f);
+	}
+	return scans;
+}
+
+/* Wait until khugepaged has made @least scans and is asleep again. */
+static void settle_khugepaged(long least)
+{
+	long before, now = khugepaged_scans();
+	int i;
+
+	for (i = 0; i < 200 && now >= 0; i++) {
+		before = now;
+		usleep(2000);
+		now = khugepaged_scans();
+		if (now >= least && now == before)
+			break;
+	}
+}
+
 /*
- * khugepaged wakes every ten seconds; it would collapse what a test has split
- * just then. The tests that want it wake it themselves.
+ * khugepaged would collapse what a test has split just then: every ten seconds,
+ * and at once when there is something to scan for the first time. Let it sleep
+ * long, and have something to scan all the time: 2 MB of init that stay empty,
+ * with a page before them, without which they don't count. The tests that want
+ * khugepaged wake it themselves.
  */
 static void quiet_khugepaged(void)
 {
-	int fd = open("/sys/kernel/mm/transparent_hugepage/khugepaged/scan_sleep_millisecs",
-		      O_WRONLY);
+	int fd = open(KHUGEPAGED "scan_sleep_millisecs", O_WRONLY);
+	const size_t huge = 2 << 20, page = 4096;
+	char *p;
 
-	if (fd >= 0 && write(fd, "1000000000", 10) == 10)
+	if (fd < 0)
+		return;
+	if (write(fd, "1000000000", 10) == 10)
 		close(fd);
+	p = mmap(NULL, 3 * huge, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (p == MAP_FAILED)
+		return;
+	p = (char *)(((uintptr_t)p + 2 * huge - 1) & ~(huge - 1)) - page;
+	*p = 1;
+	if (!madvise(p, page + huge, MADV_HUGEPAGE))
+		settle_khugepaged(1);
 }
 
 static int run_selected(void)
@@ -528,9 +575,15 @@ static int run_selected(void)
 	if (boot.nr_splats)
 		printf("# the kernel complained before the first test\n");
 
-	for (i = 0, nr = 0; i < nr_tests; i++)
-		if (tests[i].selected)
-			count[run_test(&tests[i], ++nr)]++;
+	for (i = 0, nr = 0; i < nr_tests; i++) {
+		long scans = khugepaged_scans();
+
+		if (!tests[i].selected)
+			continue;
+		count[run_test(&tests[i], ++nr)]++;
+		if (khugepaged_scans() != scans)
+			settle_khugepaged(0);
+	}
 	printf("# totals: %d passed, %d failed, %d skipped\n",
 	       count[PASS], count[FAIL], count[SKIP]);
 	return count[FAIL] || boot.nr_splats;
