@@ -13,6 +13,11 @@
 
 static int fds[2];
 
+static void load(const char *p)
+{
+	*(volatile const char *)p;
+}
+
 static void read_into(char *p)
 {
 	if (write(fds[1], "payload", 8) != 8 || read(fds[0], p, 8) != 8)
@@ -53,13 +58,20 @@ int main(void)
 	    (huge && madvise(huge, HPAGE_SIZE, MADV_FREE)) ||
 	    (huge && madvise(clean, HPAGE_SIZE, MADV_FREE)))
 		ksft_exit_fail_perror("MADV_FREE");
-	/* A word of every second page: by read(), by futex, in turn */
+	/*
+	 * A word of every second page: by read(), by futex, in turn. Load from
+	 * it before, so that the write meets a page that is young, but clean.
+	 */
 	for (i = 0; i < NR; i++) {
+		load(p + 4 * i * PAGE_SIZE);
 		wake_op(p + 4 * i * PAGE_SIZE);
+		load(p + (4 * i + 2) * PAGE_SIZE);
 		read_into(p + (4 * i + 2) * PAGE_SIZE);
 	}
-	if (huge)
+	if (huge) {
+		load(huge + 300 * PAGE_SIZE);
 		read_into(huge + 300 * PAGE_SIZE);
+	}
 	freed = vmstat("pglazyfreed");
 	memcg_reclaim(16UL << 20);
 	freed = vmstat("pglazyfreed") - freed;

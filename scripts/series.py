@@ -39,11 +39,11 @@ PATCH_NAME = re.compile(r"(\d{4})-.*\.patch")
 FORMAT_PATCH = [
     "-c", "core.abbrev=12", "-c", "diff.algorithm=myers", "-c", "diff.noprefix=false",
     "-c", "diff.mnemonicPrefix=false", "-c", "diff.context=3", "-c", "diff.interHunkContext=0",
-    "-c", "format.attach=", "-c", "format.thread=false", "-c", "format.headers=",
+    "-c", "format.attach=", "-c", "format.thread=false",
     "-c", "format.encodeEmailHeaders=true", "-c", "format.mboxrd=false",
     "format-patch", "--quiet", "--zero-commit", "--no-signature", "--no-numbered",
     "--full-index", "--no-base", "--no-cover-letter", "--no-to", "--no-cc", "--no-from",
-    "--no-attach", "--no-thread", "--no-notes", "--no-ext-diff", "--no-color",
+    "--no-add-header", "--no-attach", "--no-thread", "--no-notes", "--no-ext-diff", "--no-color",
     "--find-renames", "--src-prefix=a/", "--dst-prefix=b/", "--suffix=.patch",
     "--filename-max-length=64", "--subject-prefix=PATCH"]
 

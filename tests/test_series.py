@@ -149,8 +149,10 @@ def test_export_is_stable(patched: Clone) -> None:
     assert [p for p in before if p.endswith(".patch")] == [
         "huge-zero/0001-mm-huge-words.patch", "um/0001-um-count-by-words.patch",
         "um/0002-um-count-further.patch"]
+    assert b"Subject: [PATCH] mm: huge words\n\nWhy" in before["huge-zero/0001-mm-huge-words.patch"]
     assert "all as they were" in patched.series("export")
     patched.git("config", "diff.noprefix", "true")
+    patched.git("config", "format.headers", "X-Mine: yes")
     patched.git("config", "format.signature", "me")
     patched.git("config", "core.abbrev", "7")
     patched.series("export")
