@@ -576,10 +576,11 @@ static int run_selected(void)
 		printf("# the kernel complained before the first test\n");
 
 	for (i = 0, nr = 0; i < nr_tests; i++) {
-		long scans = khugepaged_scans();
+		long scans;
 
 		if (!tests[i].selected)
 			continue;
+		scans = khugepaged_scans();
 		count[run_test(&tests[i], ++nr)]++;
 		if (khugepaged_scans() != scans)
 			settle_khugepaged(0);

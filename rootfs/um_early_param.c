@@ -16,7 +16,7 @@ int main(void)
 	arg = strstr(line, "movablecore=");
 	if (!arg || sscanf(arg, "movablecore=%luM", &mb) != 1 || !mb)
 		ksft_exit_skip("no movablecore=<n>M on the command line\n");
-	test_start(1);
+	test_plan(1);
 	/* The kernel rounds to blocks of the largest free order. */
 	pages = mb << (20 - 12);
 	test_min(movable_pages(), pages - 2 * HPAGE_NR, "pages in ZONE_MOVABLE");
