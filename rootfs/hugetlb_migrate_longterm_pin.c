@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * HugeTLB pages migrate while others read and write them: private ones under a
+ * second thread, shared ones under other processes. No write is lost, the pool
+ * is the same, and what was free takes what moved.
+ *
+ * There are no NUMA nodes to move them between, but a long-term pin moves
+ * memory out of ZONE_MOVABLE.
+ */
+#include "hugetlb.h"
+
+#define NR		4
+#define LEN		(NR * HPAGE_SIZE)
+#define STEP		(37 * PAGE_SIZE)
+#define NR_TOUCHERS	3
+
+static struct shared {
+	volatile bool stop;
+	volatile uint64_t count[NR_TOUCHERS];
+	volatile unsigned long bad;
+} *sh;
+
+static volatile uint64_t *word(char *p, size_t off, int who)
+{
+	return (uint64_t *)(p + off) + 8 + who;
+}
+
+/* Add one to the own word of many pages all the time; none may be lost. */
+static void touch(char *p, int who)
+{
+	size_t off;
+
+	while (!sh->stop) {
+		for (off = 0; off < LEN; off += STEP) {
+			if (*word(p, off, who) != sh->count[who])
+				sh->bad++;
+			*word(p, off, who) = sh->count[who] + 1;
+		}
+		sh->count[who]++;
+	}
+}
+
+static void *thread_fn(void *p)
+{
+	touch(p, 0);
+	return NULL;
+}
+
+/* Returns how many of the huge pages have moved. */
+static unsigned long pin(char *p)
+{
+	unsigned long pfn[NR], moved = 0;
+	int i;
+
+	for (i = 0; i < NR; i++)
+		pfn[i] = pfn_of(p + i * HPAGE_SIZE);
+	longterm_unpin(longterm_pin(p, LEN));
+	for (i = 0; i < NR; i++)
+		moved += pfn_of(p + i * HPAGE_SIZE) != pfn[i];
+	return moved;
+}
+
+int main(void)
+{
+	size_t off, bad_a = 0, bad_p = 0;
+	pid_t pid[NR_TOUCHERS];
+	pthread_t thread;
+	char *a, *p;
+	long ok;
+	int i;
+
+	if (movable_pages() < 8 * LEN / PAGE_SIZE)
+		ksft_exit_skip("no ZONE_MOVABLE of 64 MB: boot with movablecore=256M\n");
+	hugetlb_start(16, 2 * NR);
+	sh = mmap(NULL, PAGE_SIZE, PROT_READ | PROT_WRITE,
+		  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	a = hugetlb_pages(NR, 0);
+	/* A child's share would make a private copy of what is to be moved. */
+	madvise(a, LEN, MADV_DONTFORK);
+	p = hugetlb_map(NR, MAP_SHARED);
+	memset(a, 0, LEN);
+	memset(p, 0, LEN);
+	for (off = 0; off < LEN; off += PAGE_SIZE)
+		*(uint64_t *)(a + off) = *(uint64_t *)(p + off) = off + 1;
+	test_pool(8, 0, 0, 0, "all in use");
+	ok = vmstat("pgmigrate_success");
+
+	fflush(stdout);
+	for (i = 1; i < NR_TOUCHERS; i++) {
+		pid[i] = fork();
+		if (!pid[i]) {
+			touch(p, i);
+			_exit(0);
+		}
+	}
+	if (pthread_create(&thread, NULL, thread_fn, a))
+		ksft_exit_fail_msg("pthread_create\n");
+	usleep(30000);
+	test_eq(pin(a), NR, "private huge pages that moved");
+	test_eq(pin(p), NR, "shared huge pages that moved");
+	usleep(30000);
+	sh->stop = true;
+	pthread_join(thread, NULL);
+	for (i = 1; i < NR_TOUCHERS; i++)
+		bad_p += child_status(pid[i]) != 0;
+	test_eq(bad_p, 0, "children that died");
+	test_vmstat("pgmigrate_success", ok, 2 * NR * HPAGE_NR);
+	test_pool(8, 0, 0, 0, "after the migration");
+	test_hugetlb(a, NR, "private: each is 512 pages of one HugeTLB page");
+	test_hugetlb(p, NR, "shared: each is 512 pages of one HugeTLB page");
+	test_eq(pin(a) + pin(p), 0, "huge pages that move once more");
+	test_min(sh->count[0], 1, "rounds of the thread");
+	test_min(sh->count[1] < sh->count[2] ? sh->count[1] : sh->count[2], 1,
+		 "rounds of the processes");
+	test_eq(sh->bad, 0, "words that were found changed");
+	for (off = 0; off < LEN; off += STEP) {
+		bad_a += *word(a, off, 0) != sh->count[0];
+		for (i = 1; i < NR_TOUCHERS; i++)
+			bad_p += *word(p, off, i) != sh->count[i];
+	}
+	test_eq(bad_a + bad_p, 0, "words that are wrong in the end");
+	for (off = 0, bad_a = 0; off < LEN; off += PAGE_SIZE)
+		bad_a += *(uint64_t *)(a + off) != off + 1 ||
+			 *(uint64_t *)(p + off) != off + 1;
+	test_eq(bad_a, 0, "pages that are not in their place");
+	area_free(a, NR);
+	area_free(p, NR);
+	test_pool(8, 8, 0, 0, "munmap()");
+	pool_resize(0);
+	test_pool(0, 0, 0, 0, "an end to the pool");
+	ksft_finished();
+}

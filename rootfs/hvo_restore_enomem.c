@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * To free an optimized HugeTLB page takes memory, for its struct pages. When
+ * there is none (injected failure) the page stays in the pool, as surplus, as
+ * good as before, and is freed when it can be. To optimize one takes a page,
+ * too: without it the huge page is a normal one.
+ */
+#include "hugetlb.h"
+
+static long before;
+
+#define test_saved(nr, fmt, ...)					\
+	test_eq(before - memmap_pages(), (nr) * HVO_SAVED,		\
+		fmt ": pages of struct page saved", ##__VA_ARGS__)
+
+/*
+ * Resize the pool while allocations fail once @space pages have been had. No
+ * other system call is in between.
+ */
+static void resize_failing(const char *nr, long space)
+{
+	static int inject, size;
+
+	if (!inject) {
+		inject = open("/proc/self/make-it-fail", O_RDWR);
+		size = open(POOL "nr_hugepages", O_RDWR);
+		if (inject < 0 || size < 0)
+			ksft_exit_fail_perror("/proc/self/make-it-fail");
+	}
+	fail_page_alloc_start(space);
+	if (pwrite(inject, "1", 1, 0) != 1 ||
+	    pwrite(size, nr, strlen(nr), 0) != (ssize_t)strlen(nr) ||
+	    pwrite(inject, "0", 1, 0) != 1)
+		ksft_print_msg("nr_hugepages = %s: %s\n", nr, strerror(errno));
+	fail_page_alloc_stop();
+}
+
+int main(void)
+{
+	char *p;
+
+	hvo_start(23);
+	atexit(fail_page_alloc_stop);
+	hvo_set(true);
+	pool_resize(3);
+	pool_resize(0);
+	before = memmap_pages();
+
+	/* Nothing to be had */
+	pool_resize(3);
+	test_saved(3, "3 optimized");
+	resize_failing("0", 0);
+	test_pool(3, 3, 0, 3, "an end to the pool, without memory");
+	test_eq(file_number("/proc/sys/vm/nr_hugepages", NULL), 0, "what nr_hugepages asks for");
+	test_saved(3, "they are still optimized");
+	p = hugetlb_pages(3, 1);
+	test_pool(3, 0, 0, 3, "they can be used");
+	test_data(p, 0, 3 * HPAGE_SIZE, 1, "every byte");
+	test_hugetlb(p, 3, "each is 512 pages of one HugeTLB page");
+	area_free(p, 3);
+	test_pool(0, 0, 0, 0, "munmap() frees them, with memory");
+	pool_settle();
+	test_saved(0, "freed");
+
+	/* Back into the pool, and freed from there */
+	pool_resize(3);
+	resize_failing("1", 0);
+	test_pool(3, 3, 0, 2, "a pool of 1 instead of 3, without memory");
+	pool_resize(3);
+	test_pool(3, 3, 0, 0, "a pool of 3 again");
+	pool_resize(0);
+	test_pool(0, 0, 0, 0, "an end to it, with memory");
+	test_saved(0, "freed");
+
+	/* Enough for the first */
+	pool_resize(3);
+	resize_failing("0", HVO_SAVED);
+	test_pool(2, 2, 0, 2, "an end to a pool of 3, with memory for one");
+	test_saved(2, "2 are still optimized");
+	pool_resize(2);
+	pool_resize(0);
+	test_saved(0, "freed");
+
+	/* Not quite enough for the first */
+	pool_resize(2);
+	resize_failing("0", HVO_SAVED - 1);
+	test_pool(2, 2, 0, 2, "an end to a pool of 2, with memory for less than one");
+	test_saved(2, "they are still optimized");
+	pool_resize(2);
+	pool_resize(0);
+	test_saved(0, "freed");
+
+	/* Memory for two huge pages, none to optimize them */
+	resize_failing("2", 2 * HPAGE_NR);
+	test_pool(2, 2, 0, 0, "a pool of 2, with memory for just that");
+	test_saved(0, "not optimized");
+	p = hugetlb_pages(2, 2);
+	test_data(p, 0, 2 * HPAGE_SIZE, 2, "every byte");
+	area_free(p, 2);
+	pool_resize(0);
+	test_pool(0, 0, 0, 0, "an end to it");
+	ksft_finished();
+}
