@@ -18,8 +18,9 @@ PYTHON ?= $(if $(wildcard /usr/bin/python3),/usr/bin/python3,python3)
 Q := $(if $(filter 0,$(V)),@)
 out := $(CURDIR)/build/$(VARIANT)
 rootfs := $(CURDIR)/build/rootfs
+append := $(if $(findstring smp,$(VARIANT)),ncpus=2) $(APPEND)
 uml := $(PYTHON) scripts/uml.py --kernel $(out)/linux --timeout $(TIMEOUT) \
-	$(if $(filter-out 0,$(V)),--verbose) --append '$(if $(findstring smp,$(VARIANT)),ncpus=2) $(APPEND)'
+	$(if $(filter-out 0,$(V)),--verbose) --append '$(append)'
 
 fragments := $(patsubst %,scripts/variants/%.config,$(filter-out default,$(subst +, ,$(VARIANT))))
 series_args := $(if $(LINUX),--linux '$(LINUX)') \
@@ -32,11 +33,13 @@ export CCACHE_DEPEND := 1
 # The kernel's make shall not take T=, M= and the like for its own.
 MAKEOVERRIDES :=
 
+cc := $(if $(shell command -v ccache),ccache )gcc
+
 # Nothing in the program depends on when, where or by whom it was built.
 kmake := $(MAKE) --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(JOBS)) \
 	-C linux ARCH=um O=$(out) V=$(V) LOCALVERSION= KBUILD_BUILD_TIMESTAMP=1970-01-01 \
 	KBUILD_BUILD_VERSION=1 KBUILD_BUILD_USER=uml-mm KBUILD_BUILD_HOST=uml-mm \
-	CC="$(if $(shell command -v ccache),ccache )gcc"
+	CC="$(cc)"
 
 # A sign of life each hundred objects, then the link to the program.
 progress := awk '/^  (CC|AS)/ && ++n % 100 == 0 { print "  kernel: " n " objects"; fflush() }'
@@ -56,8 +59,8 @@ lock = mkdir -p build && exec 9>build/.lock && { flock -n 9 || \
 xdist = $(if $(shell $(PYTHON) -c 'import xdist; print(1)' 2>/dev/null),-n$(JOBS))
 
 .DEFAULT_GOAL := run
-.PHONY: run test list shell gdb bench mutants linux patches check-series \
-	kernel deps clean distclean help
+.PHONY: run test selftests list shell gdb bench mutants linux patches \
+	check-series kernel deps clean distclean help
 
 ## Run
 run:		## build what is missing, run the tests T="name glob ..." (all for none)
@@ -73,6 +76,12 @@ test:		## pass every test of this project; JUNIT=<file> writes a report
 	+$(Q)$(lock); $(MAKE) --no-print-directory _embed 9>&-
 	$(Q)$(PYTHON) -m pytest tests -q -p no:cacheprovider --kernel=$(out)/linux $(xdist) \
 		$(if $(JUNIT),'--junitxml=$(JUNIT)') $(PYTEST)
+
+selftests:	## the kernel's own selftests/mm: T="category program ..." RECORD=1
+	+$(Q)$(lock); $(MAKE) --no-print-directory _selftests 9>&-
+	$(Q)$(PYTHON) scripts/selftests.py --kernel $(out)/linux --modules $(out)/modules \
+		--append '$(append)' $(if $(filter-out 0,$(V)),--verbose) \
+		$(if $(filter 1,$(RECORD)),--record) -- $(foreach t,$(T),'$(t)')
 
 list: kernel	## the names of the tests
 	$(Q)$(uml) list
@@ -153,5 +162,35 @@ _embed: $(out)/.configured _rootfs
 	$(Q)cmp -s $(rootfs).cpio $(out)/rootfs.cpio || cp $(rootfs).cpio $(out)/rootfs.cpio
 	+$(Q)$(build)
 
-.PHONY: _linux _rootfs _kernel _embed FORCE
+mm := tools/testing/selftests/mm
+selftests := $(CURDIR)/build/selftests
+
+build/.deps-selftests: scripts/deps | build/.deps
+	$(Q)scripts/deps selftests && touch $@
+
+# For the guest's modprobe, a folder as /lib/modules is one.
+_modules: quietly := $(if $(filter 0,$(V)),>/dev/null)
+_modules: _kernel
+	+$(Q)$(kmake) modules $(quietly)
+	+$(Q)$(kmake) M=$(CURDIR)/linux/$(mm)/page_frag MO=$(out)/page_frag modules $(quietly)
+	+$(Q)[ -e $(out)/modules/page_frag_test.ko ] && [ -z "$$(find $(out)/lib $(out)/page_frag \
+		-name '*.ko' -newer $(out)/modules/page_frag_test.ko)" ] || { \
+		$(kmake) INSTALL_MOD_PATH=$(out)/modules modules_install $(quietly) && \
+		cp $(out)/page_frag/page_frag_test.ko $(out)/modules; }
+
+# Their Makefile writes next to itself, so they are built in a folder of links to
+# linux/. UML's headers can't be exported; x86's are the same.
+_selftests: build/.deps-selftests _modules
+	+$(Q)$(MAKE) -s --no-print-directory -C linux ARCH=x86 O=$(selftests)/headers headers
+	$(Q)mkdir -p $(selftests)/bin $(selftests)/src/$(mm)
+	$(Q)for dir in .:tools tools:testing tools/testing:selftests $(dir $(mm)):mm $(mm):; do \
+		find $(CURDIR)/linux/$${dir%:*}/ -mindepth 1 -maxdepth 1 ! -name '.*' \
+		! -name "$${dir#*:}" -exec ln -sfn -t $(selftests)/src/$${dir%:*} {} + || exit; done
+	+$(Q)set -o pipefail; export TMPDIR=$(selftests); \
+		$(MAKE) --no-print-directory -C $(selftests)/src/$(mm) ARCH=x86_64 \
+		V=$(V) CC="$(cc)" CAN_BUILD_I386=0 KDIR=/nonexistent OUTPUT=$(selftests)/bin \
+		KHDR_INCLUDES='-isystem $(selftests)/headers/usr/include' \
+		$(if $(filter 0,$(V)),| awk '/^  CC/ && ++n % 10 == 0 { print "  selftests: " n " programs" }')
+
+.PHONY: _linux _rootfs _kernel _embed _modules _selftests FORCE
 .DELETE_ON_ERROR:

@@ -82,7 +82,8 @@ static __noreturn void power_off(int status)
 	char buf[16];
 	int fd, len;
 
-	len = snprintf(buf, sizeof(buf), "%d", status);
+	/* The kernel doesn't terminate what it reads. */
+	len = snprintf(buf, sizeof(buf), "%d\n", status);
 	fd = open("/proc/exitcode", O_WRONLY);
 	if (fd < 0 || write(fd, buf, len) != len)
 		fprintf(stderr, "init: /proc/exitcode: %s\n", strerror(errno));
