@@ -4,8 +4,9 @@
 
 tests/mutants/<topic>/NN-what.patch breaks one thing that the series promises.
 Each is applied to a private copy of linux/'s HEAD, built, and run with the
-tests that its line "Tests: NAME|GLOB ..." names. A mutant whose tests all
-pass is missed, and that is a failure. The unmutated kernel has to pass first.
+tests that its line "Tests: NAME|GLOB ..." names, and with a line "Variant: smp"
+as that variant. A mutant whose tests all pass is missed, and that is a failure.
+The unmutated kernel has to pass first.
 """
 
 from __future__ import annotations
@@ -26,8 +27,14 @@ from common import BUILD, LINUX, ROOT, Fatal, main, say
 MUTANTS = ROOT / "tests/mutants"
 WORK = BUILD / "mutants"
 TREE = WORK / "linux"
-OUT = WORK / "out"
 TIMEOUT = 20    # seconds for one test: mutants like to hang
+
+
+def variant_of(patch: Path) -> str:
+    """The variant that a mutant is built as."""
+    head = patch.read_text().partition("\ndiff --git ")[0]
+    found = re.search(r"^Variant: *(\S+)$", head, re.M)
+    return found[1] if found else "default"
 
 
 def names_of(patch: Path) -> list[str]:
@@ -43,22 +50,23 @@ def names_of(patch: Path) -> list[str]:
     return uml.match(" ".join(found).split(), BUILD / "rootfs")
 
 
-def run(tests: list[str]) -> uml.Run:
+def run(variant: str, tests: list[str]) -> uml.Run:
     """Boot the kernel at hand with some tests."""
-    return uml.boot(OUT / "linux", uml.hostfs(BUILD / "rootfs"), tests, timeout=TIMEOUT)
+    args = [*uml.hostfs(BUILD / "rootfs"), *(["ncpus=2"] if "smp" in variant else [])]
+    return uml.boot(WORK / variant / "linux", args, tests, timeout=TIMEOUT)
 
 
-def build() -> None:
+def build(variant: str) -> None:
     """Build the kernel at hand.
 
     Raises:
         Fatal: it doesn't build; a mutant that doesn't proves nothing.
     """
-    if words := config.make_kernel(TREE, OUT):
+    if words := config.make_kernel(TREE, WORK / variant):
         raise Fatal(f"doesn't build: {words.splitlines()[0]}")
 
 
-def prepare() -> None:
+def prepare(variant: str) -> None:
     """Have TREE at linux/'s HEAD and configured."""
     head = series.git("rev-parse", "HEAD")
     if series.git("status", "--porcelain"):
@@ -69,9 +77,9 @@ def prepare() -> None:
         WORK.mkdir(parents=True, exist_ok=True)
         series.git("-c", "checkout.workers=0", "worktree", "add", "-qf", "--detach", TREE, head)
     series.git("reset", "-q", "--hard", head, tree=TREE)
-    lines = config.read_fragments("default", debug_info=False)
-    config.configure(TREE, OUT, lines)
-    if dropped := config.check(lines, OUT / ".config", TREE):
+    lines = config.read_fragments(variant, debug_info=False)
+    config.configure(TREE, WORK / variant, lines)
+    if dropped := config.check(lines, WORK / variant / ".config", TREE):
         raise Fatal(dropped[0])
 
 
@@ -83,6 +91,22 @@ def blame(result: uml.Run) -> str:
     if not failed and result.status:
         failed.append(f"status {result.status}")
     return ", ".join(failed[:4]) + (f" and {len(failed) - 4} more" if len(failed) > 4 else "")
+
+
+def caught(name: str, patch: Path, variant: str, tests: list[str]) -> bool:
+    """Build a mutant, run its tests, and print and return whether one failed."""
+    start = time.monotonic()
+    series.git("reset", "-q", "--hard", tree=TREE)
+    try:
+        series.git("apply", patch, tree=TREE)
+        build(variant)
+    except Fatal as why:
+        verdict = f"BROKEN  {why}"
+    else:
+        culprits = blame(run(variant, tests))
+        verdict = f"caught  by {culprits}" if culprits else f"MISSED  by all of {', '.join(tests)}"
+    print(f"{name:40} {time.monotonic() - start:5.1f} s  {verdict}", flush=True)
+    return verdict.startswith("caught")
 
 
 def command() -> int:
@@ -97,32 +121,21 @@ def command() -> int:
     if not chosen:
         raise Fatal(f"no mutant '{' '.join(wanted)}'; there are {', '.join(patches) or 'none'}")
     tests = {name: names_of(patches[name]) for name in chosen}
-    everything = sorted({test for names in tests.values() for test in names})
-
-    say("building the unmutated kernel, without debug info")
-    prepare()
-    build()
-    clean = run(everything)
-    if clean.status:
-        print(clean.output[-3000:], file=sys.stderr)
-        raise Fatal(f"the unmutated kernel fails: {blame(clean)}")
-    say(f"the unmutated kernel passes {len(everything)} tests")
+    variants = {name: variant_of(patches[name]) for name in chosen}
 
     missed = 0
-    for name in chosen:
-        start = time.monotonic()
-        series.git("reset", "-q", "--hard", tree=TREE)
-        try:
-            series.git("apply", patches[name], tree=TREE)
-            build()
-        except Fatal as why:
-            verdict = f"BROKEN  {why}"
-        else:
-            culprits = blame(run(tests[name]))
-            verdict = f"caught  by {culprits}" if culprits else \
-                f"MISSED  by all of {', '.join(tests[name])}"
-        missed += not verdict.startswith("caught")
-        print(f"{name:40} {time.monotonic() - start:5.1f} s  {verdict}", flush=True)
+    for variant in sorted(set(variants.values())):
+        mine = [name for name in chosen if variants[name] == variant]
+        everything = sorted({test for name in mine for test in tests[name]})
+        say(f"building the unmutated {variant} kernel, without debug info")
+        prepare(variant)
+        build(variant)
+        clean = run(variant, everything)
+        if clean.status:
+            print(clean.output[-3000:], file=sys.stderr)
+            raise Fatal(f"the unmutated kernel fails: {blame(clean)}")
+        say(f"the unmutated kernel passes {len(everything)} tests")
+        missed += sum(not caught(name, patches[name], variant, tests[name]) for name in mine)
     series.git("reset", "-q", "--hard", tree=TREE)
     print(f"# {len(chosen)} mutants, {len(chosen) - missed} caught, {missed} not")
     return min(missed, 1)
