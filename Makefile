@@ -27,19 +27,22 @@ series_args := $(if $(LINUX),--linux '$(LINUX)') \
 	$(if $(LINUX_TARBALL),--tarball '$(LINUX_TARBALL)') \
 	$(if $(filter 1,$(FORCE)),--force) $(if $(filter 1,$(REBASE)),--rebase)
 
-# On a miss ccache shall compile at once, not preprocess first.
+# On a miss ccache shall compile at once, not preprocess first. Then it doesn't
+# see .incbin: without the files' content in its hash, it would give old objects.
 export CCACHE_DEPEND := 1
+incbin := %/initramfs_data.o %/stub_exe_embed.o %/configs.o
 
 # The kernel's make shall not take T=, M= and the like for its own.
 MAKEOVERRIDES :=
 
 cc := $(if $(shell command -v ccache),ccache )gcc
+kernel_cc := $(if $(findstring ccache,$(cc)),$$(if $$(filter $(incbin),$$@),,ccache ))gcc
 
 # Nothing in the program depends on when, where or by whom it was built.
 kmake := $(MAKE) --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(JOBS)) \
 	-C linux ARCH=um O=$(out) V=$(V) LOCALVERSION= KBUILD_BUILD_TIMESTAMP=1970-01-01 \
 	KBUILD_BUILD_VERSION=1 KBUILD_BUILD_USER=uml-mm KBUILD_BUILD_HOST=uml-mm \
-	CC="$(cc)"
+	CC='$(kernel_cc)'
 
 # A sign of life each hundred objects, then the link to the program.
 progress := awk '/^  (CC|AS)/ && ++n % 100 == 0 { print "  kernel: " n " objects"; fflush() }'

@@ -345,8 +345,12 @@ def make_kernel(tree: Path, out: Path) -> str:
 
 
 def clean_env() -> dict[str, str]:
-    """The environment without what an outer make says to inner ones."""
-    return {k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "MFLAGS"))}
+    """The environment without what an outer make says to inner ones.
+
+    And without the mode in which ccache overlooks .incbin, see Makefile.
+    """
+    return {k: v for k, v in os.environ.items()
+            if not k.startswith(("MAKE", "MFLAGS", "CCACHE_DEPEND"))}
 
 
 def command() -> int:
