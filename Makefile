@@ -38,10 +38,17 @@ MAKEOVERRIDES :=
 cc := $(if $(shell command -v ccache),ccache )gcc
 kernel_cc := $(if $(findstring ccache,$(cc)),$$(if $$(filter $(incbin),$$@),,ccache ))gcc
 
+# CONFIG_GCOV_PROFILE_ALL leaves out what runs in the host's C library, because
+# its flags aren't the kernel's. (Two objects have flags of their own here.)
+host_objs := $(filter-out main signal,$(basename $(notdir \
+	$(wildcard linux/arch/um/os-Linux/*.c linux/arch/um/os-Linux/skas/*.c)))) fd
+gcov_flags := $(if $(findstring gcov,$(VARIANT)),$(foreach o,$(sort $(host_objs)), \
+	CFLAGS_$(o).o='-fprofile-arcs -ftest-coverage'))
+
 # Nothing in the program depends on when, where or by whom it was built.
 kmake := $(MAKE) --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(JOBS)) \
 	-C linux ARCH=um O=$(out) V=$(V) LOCALVERSION= KBUILD_BUILD_TIMESTAMP=1970-01-01 \
-	KBUILD_BUILD_VERSION=1 KBUILD_BUILD_USER=uml-mm KBUILD_BUILD_HOST=uml-mm \
+	KBUILD_BUILD_VERSION=1 KBUILD_BUILD_USER=uml-mm KBUILD_BUILD_HOST=uml-mm $(gcov_flags) \
 	CC='$(kernel_cc)'
 
 # A sign of life each hundred objects, then the link to the program.
@@ -62,11 +69,11 @@ lock = mkdir -p build && exec 9>build/.lock && { flock -n 9 || \
 xdist = $(if $(shell $(PYTHON) -c 'import xdist; print(1)' 2>/dev/null),-n$(JOBS))
 
 .DEFAULT_GOAL := run
-.PHONY: run test selftests list shell gdb bench mutants linux patches \
+.PHONY: run test coverage selftests list shell gdb bench mutants linux patches \
 	check-series kernel deps clean distclean help
 
 ## Run
-run:		## build what is missing, run the tests T="name glob ..." (all for none)
+run:		## build, run the tests T="name glob ..." (all for none; changed: see coverage)
 ifeq ($(T),)
 	+$(Q)$(lock); $(MAKE) --no-print-directory _embed 9>&-
 	$(Q)$(uml) --embedded
@@ -97,6 +104,10 @@ gdb: kernel	## T=<test> under gdb, stopped at BREAK=<function>
 
 bench: kernel	## boot, and 64 MB faulted by 4K and by huge pages, pinned and not
 	$(Q)$(PYTHON) scripts/bench.py --kernel $(out)/linux
+
+coverage:	## the series' lines that no test executes; T=changed runs tests by it
+	+$(Q)$(lock); $(MAKE) --no-print-directory _embed VARIANT=gcov 9>&-
+	$(Q)$(PYTHON) scripts/gcov.py
 
 mutants:	## prove that the tests catch M="name glob ..." (all for none)
 	+$(Q)$(lock); $(MAKE) --no-print-directory _rootfs 9>&-

@@ -22,6 +22,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <fnmatch.h>
+#include <ftw.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -67,6 +68,7 @@ static struct test tests[MAX_TESTS];
 static int nr_tests;
 static int kmsg = -1;
 static int timeout_secs = 60;
+static const char *coverage_dir;
 
 /* What one test has said and met. */
 struct run {
@@ -76,6 +78,55 @@ struct run {
 	int nr_splats;
 	char skip[256];
 };
+
+#define GCOV "/sys/kernel/debug/gcov"
+#define GCOV_OUT "/tmp/gcov"
+
+static int copy_coverage(const char *path, const struct stat *st, int type,
+			 struct FTW *ftw)
+{
+	static char to[4096], data[1 << 16];
+	ssize_t len = strlen(path);
+	int in, out;
+
+	if (type != FTW_F || strcmp(path + len - 5, ".gcda"))
+		return 0;
+	snprintf(to, sizeof(to), GCOV_OUT "%s", path + strlen(GCOV));
+	out = open(to, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+	if (out < 0)
+		return 0;	/* not wanted: see scripts/coverage.py */
+	in = open(path, O_RDONLY);
+	while ((len = read(in, data, sizeof(data))) > 0)
+		if (write(out, data, len) != len)
+			fprintf(stderr, "init: %s: %s\n", to, strerror(errno));
+	close(in);
+	close(out);
+	return 0;
+}
+
+/*
+ * gcov=DIR, with a kernel of the variant gcov: leave what was executed since
+ * the first test began in folders below DIR on the host, as far as they exist.
+ */
+static void save_coverage(void)
+{
+	mkdir(GCOV_OUT, 0755);
+	if (mount("none", GCOV_OUT, "hostfs", 0, coverage_dir))
+		fprintf(stderr, "init: mount %s: %s\n", coverage_dir,
+			strerror(errno));
+	else if (nftw(GCOV, copy_coverage, 16, FTW_PHYS))
+		fprintf(stderr, "init: " GCOV ": %s\n", strerror(errno));
+	umount(GCOV_OUT);
+}
+
+static void reset_coverage(void)
+{
+	int fd = open(GCOV "/reset", O_WRONLY);
+
+	if (fd < 0 || write(fd, "0", 1) != 1)
+		fprintf(stderr, "init: " GCOV "/reset: %s\n", strerror(errno));
+	close(fd);
+}
 
 static __noreturn void power_off(int status)
 {
@@ -87,6 +138,8 @@ static __noreturn void power_off(int status)
 	fd = open("/proc/exitcode", O_WRONLY);
 	if (fd < 0 || write(fd, buf, len) != len)
 		fprintf(stderr, "init: /proc/exitcode: %s\n", strerror(errno));
+	if (coverage_dir)
+		save_coverage();
 	fflush(NULL);
 	tcdrain(STDOUT_FILENO);
 	/* Not the kernel's "Power down" as the last line; a panic still shows. */
@@ -575,6 +628,8 @@ static int run_selected(void)
 	read_kmsg(&boot);
 	if (boot.nr_splats)
 		printf("# the kernel complained before the first test\n");
+	if (coverage_dir)
+		reset_coverage();
 
 	for (i = 0, nr = 0; i < nr_tests; i++) {
 		long scans;
@@ -671,6 +726,8 @@ int main(int argc, char **argv)
 			continue;
 		if (!strncmp(argv[i], "timeout=", 8))
 			limit = argv[i] + 8;
+		else if (!strncmp(argv[i], "gcov=", 5))
+			coverage_dir = argv[i] + 5;
 		else
 			names[nr++] = argv[i];
 	}

@@ -386,7 +386,12 @@ def command() -> int:
     if options.shell:
         return shell(options.kernel, args)
     tests: list[str] = options.tests
-    if tests and tests[0] not in VERBS and not options.embedded:
+    if tests == ["changed"]:
+        import gcov         # takes its time, and imports this
+        tests = gcov.changed_tests(options.rootfs)
+        if not tests:
+            return 0
+    elif tests and tests[0] not in VERBS and not options.embedded:
         tests = match(tests, options.rootfs)
     if options.gdb is not None:
         return debug(options.kernel, args, tests, options.gdb)
