@@ -69,7 +69,7 @@ lock = mkdir -p build && exec 9>build/.lock && { flock -n 9 || \
 xdist = $(if $(shell $(PYTHON) -c 'import xdist; print(1)' 2>/dev/null),-n$(JOBS))
 
 .DEFAULT_GOAL := run
-.PHONY: run test coverage selftests list shell gdb bench mutants linux patches \
+.PHONY: run test stress coverage selftests list shell gdb bench mutants linux patches \
 	check-series kernel deps clean distclean help
 
 ## Run
@@ -108,6 +108,10 @@ bench: kernel	## boot, and 64 MB faulted by 4K and by huge pages, pinned and not
 coverage:	## the series' lines that no test executes; T=changed runs tests by it
 	+$(Q)$(lock); $(MAKE) --no-print-directory _embed VARIANT=gcov 9>&-
 	$(Q)$(PYTHON) scripts/gcov.py
+
+stress: kernel	## tests in parallel, starved and killed at random: MINUTES=<n> SEED=<n>
+	$(Q)$(PYTHON) scripts/stress.py --kernel $(out)/linux --append '$(append)' \
+		$(if $(MINUTES),--minutes '$(MINUTES)') $(if $(SEED),--seed '$(SEED)')
 
 mutants:	## prove that the tests catch M="name glob ..." (all for none)
 	+$(Q)$(lock); $(MAKE) --no-print-directory _rootfs 9>&-

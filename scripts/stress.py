@@ -1,0 +1,70 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0
+"""Guest after guest in which tests run in parallel, short of memory, and are killed.
+
+What happens in a guest comes from its seed (rootfs/bench_stress.c); each guest
+has the next one. Results of tests don't count: the first complaint of the
+kernel, panic, hang or crash ends it and fails, with the seed that repeats it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import time
+from pathlib import Path
+
+import uml
+from common import BUILD, Fatal, main, say
+
+SECONDS = 25    # that a guest runs tests
+# What a kernel complains of ends it, so that nothing hides the first backtrace.
+# A test may have lowered the console's level.
+STRICT = ["panic_on_warn=1", "oops=panic", "sysctl.kernel.hung_task_timeout_secs=15",
+          "sysctl.kernel.hung_task_panic=1", "ignore_loglevel"]
+TAIL = 60       # lines of the console before the complaint, and after it
+
+
+def complaint(run: uml.Run) -> tuple[str, str]:
+    """What a guest failed of, in a line, and the console around it; empty if it didn't."""
+    lines = run.output.splitlines()
+    at = next((i for i, line in enumerate(lines) if uml.SPLAT.search(line)), None)
+    if at is None and not run.status:
+        return "", ""
+    problem = lines[at].strip() if at is not None else run.problem or f"status {run.status}"
+    at = len(lines) if at is None else at
+    return problem, "\n".join([*lines[max(0, at - TAIL):at + TAIL], run.backtrace])
+
+
+def command() -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kernel", type=Path, default=BUILD / "default/linux")
+    parser.add_argument("--rootfs", type=Path, default=BUILD / "rootfs")
+    parser.add_argument("--append", default="", metavar="ARGS", help="more kernel arguments")
+    parser.add_argument("--minutes", type=float, default=5)
+    parser.add_argument("--seed", type=int, help="of the first guest")
+    options = parser.parse_args()
+    seed = random.randrange(1 << 31) if options.seed is None else options.seed
+    if options.minutes <= 0 or seed < 0:
+        raise Fatal("MINUTES must be more than 0, SEED not less")
+    start = time.monotonic()
+    while True:
+        print(f"seed {seed}", flush=True)
+        run = uml.boot(options.kernel,
+                       [*uml.hostfs(options.rootfs), *options.append.split(), *STRICT,
+                        f"STRESS_SEED={seed}", f"STRESS_SECS={SECONDS}"],
+                       ["bench_stress"], timeout=3 * SECONDS)
+        problem, console = complaint(run)
+        if problem:
+            print(console)
+            say(f"SEED={seed}: {problem}")
+            return 1
+        seed += 1
+        if time.monotonic() - start > options.minutes * 60 - SECONDS:
+            say(f"{(time.monotonic() - start) / 60:.1f} minutes without a complaint")
+            return 0
+
+
+if __name__ == "__main__":
+    main(command)
