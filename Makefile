@@ -69,7 +69,7 @@ lock = mkdir -p build && exec 9>build/.lock && { flock -n 9 || \
 xdist = $(if $(shell $(PYTHON) -c 'import xdist; print(1)' 2>/dev/null),-n$(JOBS))
 
 .DEFAULT_GOAL := run
-.PHONY: run test stress coverage selftests list shell gdb bench mutants linux patches \
+.PHONY: run test watch stress coverage selftests list shell gdb bench mutants linux patches \
 	check-series kernel deps clean distclean help
 
 ## Run
@@ -81,6 +81,9 @@ else
 	+$(Q)$(lock); $(MAKE) --no-print-directory _kernel 9>&-
 	$(Q)$(uml) $(foreach t,$(T),'$(t)')
 endif
+
+watch:		## at each save in linux/ or rootfs/ the same again, until Ctrl-C
+	+$(Q)$(PYTHON) scripts/watch.py $(MAKE) --no-print-directory run 'T=$(or $(T),*)'
 
 test:		## pass every test of this project; JUNIT=<file> writes a report
 	+$(Q)$(lock); $(MAKE) --no-print-directory _embed 9>&-

@@ -40,7 +40,8 @@ def clone(tmp_path: Path) -> Clone:
 def test_help() -> None:
     verbs = set(re.findall(r"^  ([a-z-]+) ", make(ROOT, "help").stdout, re.M))
     assert {"run", "test", "linux", "kernel", "patches", "check-series", "shell", "gdb",
-            "mutants", "bench", "clean", "distclean", "deps"} <= verbs
+            "mutants", "bench", "watch", "coverage", "stress", "clean", "distclean",
+            "deps"} <= verbs
 
 
 def test_path_with_a_space(tmp_path: Path) -> None:
