@@ -35,19 +35,19 @@ def start(argv: list[str], **pipes: int) -> subprocess.Popen[bytes]:
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
-    """End a command's session; what takes longer than 10 s is killed."""
-    deadline = time.monotonic() + 10
+    """End a command's session and wait until all in it have closed its output.
+
+    What takes longer than 10 s is killed.
+    """
     if process.returncode is not None:
         return
-    try:
-        os.killpg(process.pid, signal.SIGTERM)
-        while time.monotonic() < deadline:
-            process.poll()
-            os.killpg(process.pid, 0)
-            time.sleep(0.01)
-        os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
+    assert process.stdout
+    os.killpg(process.pid, signal.SIGTERM)
+    deadline = time.monotonic() + 10
+    while select.select([process.stdout], [], [], max(0.0, deadline - time.monotonic()))[0] \
+            and os.read(process.stdout.fileno(), 1 << 16):
         pass
+    os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 
 
