@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from conftest import Boot
 
@@ -15,3 +17,7 @@ def test_c(c_test: str, mode: str, boot: Boot) -> None:
     if test.outcome == "skip":
         pytest.skip(test.reason)
     assert test.name == c_test and test.outcome == "pass"
+
+
+def test_embedded_rootfs_is_what_was_built(kernel: Path) -> None:
+    assert (kernel.parent / "rootfs.cpio").read_bytes() in kernel.read_bytes()
