@@ -61,7 +61,7 @@ def summary(output: str, status: int) -> str:
     why = next(filter((FAILING if ktap else ERROR).search, lines), "".join(lines[-1:]))
     test = next((line for line in lines if line.startswith("not ok ")), "")
     verdict = totals or ("the guest didn't come to its end" if ktap else "nothing was run")
-    return "\n".join(filter(None, [verdict, test, f"  {why.strip()}"]))
+    return "\n".join(filter(None, [verdict, test, f"  {why.strip().replace(f'{ROOT}/', '')}"]))
 
 
 class Watch:
