@@ -39,7 +39,7 @@ int main(void)
 {
 	char *p;
 
-	hvo_start(23);
+	hvo_start(27);
 	atexit(fail_page_alloc_stop);
 	hvo_set(true);
 	pool_resize(3);
@@ -99,5 +99,18 @@ int main(void)
 	area_free(p, 2);
 	pool_resize(0);
 	test_pool(0, 0, 0, 0, "an end to it");
+
+	/* A pool of both kinds, plain pages and optimized ones */
+	hvo_set(true);
+	pool_resize(3);
+	hvo_set(false);
+	pool_resize(6);
+	resize_failing("0", 0);
+	test_pool(3, 3, 0, 3, "an end to a pool of 6, of which 3 need memory");
+	test_saved(3, "those 3 are still optimized");
+	pool_resize(3);
+	pool_resize(0);
+	test_pool(0, 0, 0, 0, "an end to it, with memory");
+	test_saved(0, "freed");
 	ksft_finished();
 }
