@@ -32,6 +32,9 @@ series_args := $(if $(LINUX),--linux '$(LINUX)') \
 export CCACHE_DEPEND := 1
 incbin := %/initramfs_data.o %/stub_exe_embed.o %/configs.o
 
+# make's built-in rules would be tried on each of a thousand Kconfig files.
+MAKEFLAGS += -rR
+
 # The kernel's make shall not take T=, M= and the like for its own.
 MAKEOVERRIDES :=
 
