@@ -49,19 +49,29 @@ gcov_flags := $(if $(findstring gcov,$(VARIANT)),$(foreach o,$(sort $(host_objs)
 	CFLAGS_$(o).o='-fprofile-arcs -ftest-coverage'))
 
 # Nothing in the program depends on when, where or by whom it was built.
+kargs := ARCH=um LOCALVERSION= KBUILD_BUILD_TIMESTAMP=1970-01-01 KBUILD_BUILD_VERSION=1 \
+	KBUILD_BUILD_USER=uml-mm KBUILD_BUILD_HOST=uml-mm
 kmake := $(MAKE) --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(JOBS)) \
-	-C linux ARCH=um O=$(out) V=$(V) LOCALVERSION= KBUILD_BUILD_TIMESTAMP=1970-01-01 \
-	KBUILD_BUILD_VERSION=1 KBUILD_BUILD_USER=uml-mm KBUILD_BUILD_HOST=uml-mm $(gcov_flags) \
-	CC='$(kernel_cc)'
+	-C linux O=$(out) V=$(V) $(kargs) $(gcov_flags) CC='$(kernel_cc)'
+
+# After an edit, most of what Kbuild does can be left out; status 3 says that it
+# can't. What the link needs is noted after each run of Kbuild.
+fast := $(PYTHON) scripts/fast.py $(out) --key '$(kargs) $(cc)' $(if $(filter-out 0,$(V)),--verbose)
+link_vars := CC|NM|SRCARCH|srctree|objtree|CONFIG_SHELL|CFLAGS_vmlinux|NOSTDINC_FLAGS
+link_vars := $(link_vars)|LINUXINCLUDE|KBUILD_(LDS|VMLINUX_LIBS|CPPFLAGS|AFLAGS|AFLAGS_KERNEL)
+link_env := $(MAKE) --no-print-directory -rR -C $(out) -f $(CURDIR)/linux/Makefile $(kargs) \
+	CC='$(cc)' .env --eval='.env: ; @export -p | grep -E "^[a-z -]* ($(link_vars))=" >.link-env'
 
 # A sign of life each hundred objects, then the link to the program.
 progress := awk '/^  (CC|AS)/ && ++n % 100 == 0 { print "  kernel: " n " objects"; fflush() }'
 define build
-set -eo pipefail; $(kmake) linux $(if $(filter 0,$(V)),| $(progress)); \
+set -o pipefail; $(fast); case $$? in 0) exit;; 3) ;; *) exit 1;; esac; \
+set -e; $(kmake) linux $(if $(filter 0,$(V)),| $(progress)); \
 [ $(out)/.kconfig.d -nt $(out)/include/config/auto.conf.cmd ] || awk \
 	'/^\t/ { print "$(out)/.configured: linux/" $$1 "\nlinux/" $$1 ":" } /^$$/ && NR > 2 { exit }' \
 	$(out)/include/config/auto.conf.cmd >$(out)/.kconfig.d; \
-$(if $(filter default,$(VARIANT)),[ -L linux/linux ] || ln -s ../build/default/linux linux/linux)
+$(if $(filter default,$(VARIANT)),[ -L linux/linux ] || ln -s ../build/default/linux linux/linux;) \
+ln -f $(out)/vmlinux.unstripped $(out)/linux; $(link_env); $(fast) --record
 endef
 
 # One build at a time in a clone; guests may run side by side.
