@@ -118,8 +118,8 @@ shell: kernel	## a shell inside the guest
 gdb: kernel	## T=<test> under gdb, stopped at BREAK=<function>
 	$(Q)$(uml) --gdb $(if $(BREAK),'$(BREAK)') -- $(foreach t,$(T),'$(t)')
 
-bench: kernel	## boot, and 64 MB faulted by 4K and by huge pages, pinned and not
-	$(Q)$(PYTHON) scripts/bench.py --kernel $(out)/linux
+bench: kernel	## faults, pinned and not; B=loop: an edit until its verdict
+	$(Q)$(PYTHON) scripts/bench.py --kernel $(out)/linux $(B)
 
 coverage:	## the series' lines that no test executes; T=changed runs tests by it
 	+$(Q)$(lock); $(MAKE) --no-print-directory _embed VARIANT=gcov 9>&-

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
-"""Measure what the sandbox is quick or slow at: boot, faults, placement.
+"""Measure what the sandbox is quick or slow at: faults and placement, or the loop.
 
 All configurations take turns for several rounds, since a shared host's speed
 drifts. Only the ratios mean something elsewhere.
@@ -9,15 +9,23 @@ drifts. Only the ratios mean something elsewhere.
 from __future__ import annotations
 
 import argparse
+import os
 import re
+import subprocess
+import time
 from pathlib import Path
 from statistics import median
 
+import fast
 import uml
-from common import BUILD, Fatal, main
+from common import BUILD, LINUX, ROOT, Fatal, main
+from config import clean_env
 
 CASES = {"seccomp, pinned": ["seccomp=on"], "seccomp, not pinned": ["seccomp=on", "pin=off"],
          "ptrace, pinned": ["seccomp=off"]}
+EDITED = LINUX / "mm/huge_memory.c"
+TEST = ROOT / "rootfs/boot_hello.c"
+PHASES = ("check", "compile", "link")       # as fast.py prints them; then the boot
 
 
 def measure(kernel: Path, args: list[str]) -> dict[str, float]:
@@ -36,22 +44,97 @@ def measure(kernel: Path, args: list[str]) -> dict[str, float]:
     return {"boot_ns": boot.seconds * 1e9, **numbers}
 
 
-def command() -> None:
-    """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--kernel", type=Path, default=BUILD / "default/linux")
-    parser.add_argument("--rounds", type=int, default=5)
-    options = parser.parse_args()
+def faults(kernel: Path, count: int) -> None:
+    """Boot, and 64 MB faulted by 4K and by huge pages, pinned and not."""
     rounds: dict[str, list[dict[str, float]]] = {name: [] for name in CASES}
-    for _ in range(options.rounds):
+    for _ in range(count):
         for name, args in CASES.items():
-            rounds[name].append(measure(options.kernel, args))
-    print(f"{'median of ' + str(options.rounds) + ', ms':22}{'boot':>8}{'64 MB 4K':>10}"
+            rounds[name].append(measure(kernel, args))
+    print(f"{'median of ' + str(count) + ', ms':22}{'boot':>8}{'64 MB 4K':>10}"
           f"{'64 MB THP':>11}{'4K / THP':>10}")
     for name, results in rounds.items():
         boot, small, huge = (median(r[key] for r in results) / 1e6
                              for key in ("boot_ns", "fault4k_ns", "faulthuge_ns"))
         print(f"{name:22}{boot:8.0f}{small:10.1f}{huge:11.1f}{small / huge:10.1f}")
+
+
+def edit(path: Path, text: str) -> None:
+    """Append what no compiler cache has seen, and what moves all that follows."""
+    salt = time.time_ns()
+    path.write_text(f'{text}\n__asm__(".text; .skip {16 + salt % 4096 & ~15}"); /* {salt} */\n')
+
+
+def whole(kernel: Path) -> dict[str, float]:
+    """Seconds of one `make run`, by phase.
+
+    Raises:
+        Fatal: it failed.
+    """
+    begin = last = time.monotonic()
+    phases: dict[str, float] = {}
+    with subprocess.Popen(["make", "run", f"VARIANT={kernel.parent.name}", "T=boot_hello", "V=1"],
+                          cwd=ROOT, env=clean_env(), stdin=subprocess.DEVNULL, text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as make:
+        assert make.stdout
+        lines = []
+        for line in make.stdout:
+            lines.append(line)
+            if m := re.match(r"# (\w+) done$", line):
+                phases[m[1]] = time.monotonic() - last
+                last = time.monotonic()
+    if make.returncode:
+        raise Fatal(f"make run: {''.join(lines[-5:])}")
+    end = time.monotonic()
+    return {**phases, "boot": end - last, "whole": end - begin}
+
+
+def loop(kernel: Path, count: int) -> None:
+    """From an edit to the verdict, beside the compilation of that object alone."""
+    os.chdir(kernel.parent)
+    command, _ = fast.command_of("mm/huge_memory.o")
+    alone = fast.words_of(command).replace("mm/.huge_memory.o.d", ".bench.o.d") \
+        .replace("-o mm/huge_memory.o", "-o .bench.o")
+    rounds: dict[str, list[dict[str, float]]] = {
+        "object alone": [], "kernel edited": [], "test edited": [], "nothing edited": []}
+    kernel_text, test_text = EDITED.read_text(), TEST.read_text()
+    try:
+        edit(EDITED, kernel_text)
+        whole(kernel)       # once without being measured: the caches
+        for _ in range(count):
+            edit(EDITED, kernel_text)
+            begin = time.monotonic()
+            subprocess.run(alone, shell=True, check=True)
+            seconds = time.monotonic() - begin
+            rounds["object alone"].append({"compile": seconds, "whole": seconds})
+            edit(EDITED, kernel_text)
+            rounds["kernel edited"].append(whole(kernel))
+            edit(TEST, test_text)
+            rounds["test edited"].append(whole(kernel))
+            rounds["nothing edited"].append(whole(kernel))
+    finally:
+        EDITED.write_text(kernel_text)
+        TEST.write_text(test_text)
+        for left in Path().glob(".bench.*"):
+            left.unlink()
+        whole(kernel)
+    columns = (*PHASES, "boot", "whole")
+    print(f"{'median of ' + str(count) + ', s':22}" + "".join(f"{c:>9}" for c in columns) +
+          f"{'/ object':>10}")
+    base = median(r["whole"] for r in rounds["object alone"])
+    for name, results in rounds.items():
+        print(f"{name:22}" + "".join(
+            f"{median(r[c] for r in results):9.2f}" if c in results[0] else f"{'':9}"
+            for c in columns) + f"{median(r['whole'] for r in results) / base:10.2f}")
+
+
+def command() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("what", nargs="?", choices=("faults", "loop"), default="faults")
+    parser.add_argument("--kernel", type=Path, default=BUILD / "default/linux")
+    parser.add_argument("--rounds", type=int, default=5)
+    options = parser.parse_args()
+    {"faults": faults, "loop": loop}[options.what](options.kernel, options.rounds)
 
 
 if __name__ == "__main__":
