@@ -8,22 +8,7 @@
 
 static char *p;
 
-/* Where parent and child wait for each other */
-static struct shared {
-	volatile int step;
-	volatile long free;
-} *sh;
-
-static void step(int to)
-{
-	sh->step = to;
-}
-
-static void wait_for(int at)
-{
-	while (sh->step < at)
-		usleep(500);
-}
+static volatile long *child_free;	/* pages free, as a child has seen it */
 
 static int child_writes(void *arg)
 {
@@ -32,7 +17,7 @@ static int child_writes(void *arg)
 	if (pattern_find_bad(p, 0, HPAGE_SIZE, 1) >= 0)
 		return 1;
 	pattern_fill(p, 0, HPAGE_SIZE, 2);
-	sh->free = pool("free_hugepages");
+	*child_free = pool("free_hugepages");
 	if (pfn_of(p) == pfn)
 		return 2;
 	return pattern_find_bad(p, 0, HPAGE_SIZE, 2) >= 0 ? 3 : 0;
@@ -44,8 +29,7 @@ static int child_waits(void)
 
 	if (pattern_find_bad(p, 0, HPAGE_SIZE, 1) >= 0)
 		return 1;
-	step(1);
-	wait_for(2);
+	turn_over();
 	if (pattern_find_bad(p, 0, HPAGE_SIZE, 1) >= 0)
 		return 2;
 	return pfn_of(p) != pfn;
@@ -64,8 +48,7 @@ static int child_loses(void)
 {
 	if (pattern_find_bad(p, 0, HPAGE_SIZE, 1) >= 0)
 		return 1;
-	step(1);
-	wait_for(2);
+	turn_over();
 	FORCE_READ(p[5 * PAGE_SIZE]);
 	return 2;
 }
@@ -76,31 +59,27 @@ int main(void)
 	pid_t pid;
 
 	hugetlb_start(24, 4);
-	sh = mmap(NULL, PAGE_SIZE, PROT_READ | PROT_WRITE,
-		  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	child_free = mmap(NULL, PAGE_SIZE, PROT_READ | PROT_WRITE,
+			  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
 	/* The child's copy */
 	p = hugetlb_pages(1, 1);
 	test_pool(4, 3, 0, 0, "one page written to");
 	pfn = pfn_of(p);
 	test_eq(in_child(child_writes, NULL), 0, "a child reads it, writes to a copy");
-	test_eq(sh->free, 2, "free then");
+	test_eq(*child_free, 2, "free then");
 	test_pool(4, 3, 0, 0, "free when it has ended");
 	test_data(p, 0, HPAGE_SIZE, 1, "the parent's bytes");
 	pattern_fill(p, 0, HPAGE_SIZE, 1);
 	test_true(pfn_of(p) == pfn, "alone again, the parent writes in place");
 
 	/* The parent's copy */
-	fflush(stdout);
-	pid = fork();
-	if (!pid)
-		_exit(child_waits());
-	wait_for(1);
+	pid = turns_start(child_waits);
 	test_eq(kpagecount(pfn), 2, "times that the page is mapped with a child");
 	pattern_fill(p, 0, HPAGE_SIZE, 3);
 	test_pool(4, 2, 0, 0, "the parent writes first");
 	test_true(pfn_of(p) != pfn, "to a copy");
-	step(2);
+	turns_end();
 	test_eq(child_status(pid), 0, "the child keeps page and bytes");
 	test_data(p, 0, HPAGE_SIZE, 3, "the parent's bytes");
 	test_pool(4, 3, 0, 0, "free when it has ended");
@@ -115,17 +94,12 @@ int main(void)
 
 	/* No page for a copy: the parent writes */
 	pfn = pfn_of(p);
-	sh->step = 0;
-	fflush(stdout);
-	pid = fork();
-	if (!pid)
-		_exit(child_loses());
-	wait_for(1);
+	pid = turns_start(child_loses);
 	pattern_fill(p, 0, HPAGE_SIZE, 4);
 	test_true(pfn_of(p) == pfn, "the parent writes to the only page");
 	test_eq(kpagecount(pfn), 1, "times that it is mapped, the child alive");
 	test_pool(1, 0, 0, 0, "no change");
-	step(2);
+	turns_end();
 	test_eq(child_status(pid), 128 + SIGBUS, "the child dies of signal 128 + when it reads");
 	test_data(p, 0, HPAGE_SIZE, 4, "the parent's bytes");
 	pattern_fill(p, 0, HPAGE_SIZE, 5);

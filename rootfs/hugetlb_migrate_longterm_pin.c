@@ -13,18 +13,13 @@
 
 int main(void)
 {
-	size_t off, bad_a = 0, bad_p = 0;
-	pid_t pid[NR_TOUCHERS];
-	pthread_t thread;
+	size_t off, bad = 0;
 	char *a, *p;
 	long ok;
-	int i;
 
 	if (movable_pages() < 8 * LEN / PAGE_SIZE)
 		ksft_exit_skip("no ZONE_MOVABLE of 64 MB: boot with movablecore=256M\n");
 	hugetlb_start(16, 2 * NR);
-	sh = mmap(NULL, PAGE_SIZE, PROT_READ | PROT_WRITE,
-		  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	a = hugetlb_pages(NR, 0);
 	/* A child's share would make a private copy of what is to be moved. */
 	madvise(a, LEN, MADV_DONTFORK);
@@ -36,25 +31,10 @@ int main(void)
 	test_pool(8, 0, 0, 0, "all in use");
 	ok = vmstat("pgmigrate_success");
 
-	fflush(stdout);
-	for (i = 1; i < NR_TOUCHERS; i++) {
-		pid[i] = fork();
-		if (!pid[i]) {
-			touch(p, i);
-			_exit(0);
-		}
-	}
-	if (pthread_create(&thread, NULL, thread_fn, a))
-		ksft_exit_fail_msg("pthread_create\n");
-	usleep(30000);
+	touchers_start(a, p);
 	test_eq(pin(a), NR, "private huge pages that moved");
 	test_eq(pin(p), NR, "shared huge pages that moved");
-	usleep(30000);
-	sh->stop = true;
-	pthread_join(thread, NULL);
-	for (i = 1; i < NR_TOUCHERS; i++)
-		bad_p += child_status(pid[i]) != 0;
-	test_eq(bad_p, 0, "children that died");
+	test_eq(touchers_stop(), 0, "children that died");
 	test_vmstat("pgmigrate_success", ok, 2 * NR * HPAGE_NR);
 	test_pool(8, 0, 0, 0, "after the migration");
 	test_hugetlb(a, NR, "private: each is 512 pages of one HugeTLB page");
@@ -64,16 +44,11 @@ int main(void)
 	test_min(sh->count[1] < sh->count[2] ? sh->count[1] : sh->count[2], 1,
 		 "rounds of the processes");
 	test_eq(sh->bad, 0, "words that were found changed");
-	for (off = 0; off < LEN; off += STEP) {
-		bad_a += *word(a, off, 0) != sh->count[0];
-		for (i = 1; i < NR_TOUCHERS; i++)
-			bad_p += *word(p, off, i) != sh->count[i];
-	}
-	test_eq(bad_a + bad_p, 0, "words that are wrong in the end");
-	for (off = 0, bad_a = 0; off < LEN; off += PAGE_SIZE)
-		bad_a += *(uint64_t *)(a + off) != off + 1 ||
-			 *(uint64_t *)(p + off) != off + 1;
-	test_eq(bad_a, 0, "pages that are not in their place");
+	test_eq(words_wrong(a, p), 0, "words that are wrong in the end");
+	for (off = 0; off < LEN; off += PAGE_SIZE)
+		bad += *(uint64_t *)(a + off) != off + 1 ||
+		       *(uint64_t *)(p + off) != off + 1;
+	test_eq(bad, 0, "pages that are not in their place");
 	area_free(a, NR);
 	area_free(p, NR);
 	test_pool(8, 8, 0, 0, "munmap()");

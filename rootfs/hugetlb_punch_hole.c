@@ -17,32 +17,28 @@
 
 static char *p;
 
-static int child(int ready, int go)
+static int child(void)
 {
 	volatile uint64_t *word = (uint64_t *)(p + WORD);
-	char c;
 
 	if (pattern_find_bad(p, 0, LEN, 1) >= 0)
 		return 1;
-	if (write(ready, "", 1) != 1 || read(go, &c, 1) != 1)
-		return 2;
+	turn_over();
 	if (pattern_find_bad(p, FROM, TO, 0) >= 0)
 		return 3;
 	if (pattern_find_bad(p, 0, FROM, 1) >= 0 ||
 	    pattern_find_bad(p, TO, LEN, 1) >= 0)
 		return 4;
 	*word = 1234;
-	if (write(ready, "", 1) != 1 || read(go, &c, 1) != 1)
-		return 5;
+	turn_over();
 	return *word == 5678 ? 0 : 6;
 }
 
 int main(void)
 {
-	int fd, ready[2], go[2];
+	int fd;
 	struct stat st;
 	pid_t pid;
-	char c;
 
 	hugetlb_start(19, NR + 1);
 	fd = hugetlb_file(NR);
@@ -50,14 +46,7 @@ int main(void)
 	test_pool(5, 5, 4, 0, "a file of 4 pages is mapped");
 	pattern_fill(p, 0, LEN, 1);
 	test_pool(5, 1, 0, 0, "and written");
-	if (pipe(ready) || pipe(go))
-		ksft_exit_fail_perror("pipe");
-	fflush(stdout);
-	pid = fork();
-	if (!pid)
-		_exit(child(ready[1], go[0]));
-	if (read(ready[0], &c, 1) != 1)
-		ksft_exit_fail_perror("read");
+	pid = turns_start(child);
 
 	if (fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, FROM,
 		      TO - FROM))
@@ -76,12 +65,10 @@ int main(void)
 	test_pool(5, 1, 0, 0, "for them pages were taken");
 
 	/* The child is not to see what it has mapped before. */
-	if (write(go[1], "", 1) != 1 || read(ready[0], &c, 1) != 1)
-		ksft_exit_fail_perror("the child");
+	turn_over();
 	test_eq(*(volatile uint64_t *)(p + WORD), 1234, "what the child writes into the hole");
 	*(volatile uint64_t *)(p + WORD) = 5678;
-	if (write(go[1], "", 1) != 1)
-		ksft_exit_fail_perror("write");
+	turns_end();
 	test_eq(child_status(pid), 0, "the child saw the hole and the answer");
 	test_hugetlb(p, NR, "each is 512 pages of one HugeTLB page");
 	pattern_fill(p, 0, LEN, 2);

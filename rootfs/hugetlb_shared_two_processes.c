@@ -14,21 +14,9 @@ static char *a, *p;
 static int fd;
 
 static struct shared {
-	volatile int step;
 	volatile unsigned long pfn;
 	volatile int sig;
 } *sh;
-
-static void step(int to)
-{
-	sh->step = to;
-}
-
-static void wait_for(int at)
-{
-	while (sh->step < at)
-		usleep(500);
-}
 
 static int child(void)
 {
@@ -41,16 +29,14 @@ static int child(void)
 	if (pattern_find_bad(q, 0, LEN, 2) >= 0)
 		return 2;
 	sh->pfn = pfn_of(q);
-	step(1);
-	wait_for(2);
+	turn_over();
 	if (pattern_find_bad(a, 0, LEN, 3) >= 0)
 		return 3;
 	if (pattern_find_bad(q, 0, LEN, 4) >= 0)
 		return 4;
 	pattern_fill(a, 0, HPAGE_SIZE, 5);
 	pattern_fill(q, HPAGE_SIZE, LEN, 6);
-	step(3);
-	wait_for(4);
+	turn_over();
 	sh->sig = access_signal(q + HPAGE_SIZE, false);
 	return pattern_find_bad(q, 0, HPAGE_SIZE, 4) >= 0 ? 5 : 0;
 }
@@ -70,18 +56,13 @@ int main(void)
 	pattern_fill(p, 0, LEN, 2);
 	test_pool(4, 0, 0, 0, "all written to");
 
-	fflush(stdout);
-	pid = fork();
-	if (!pid)
-		_exit(child());
-	wait_for(1);
+	pid = turns_start(child);
 	test_true(sh->pfn == pfn_of(p), "a child that maps the file has the same page");
 	test_eq(count_mapped(a, LEN, 2), NR * HPAGE_NR, "small pages mapped twice");
 	test_eq(count_mapped(p, LEN, 2), NR * HPAGE_NR, "of the file");
 	pattern_fill(a, 0, LEN, 3);
 	pattern_fill(p, 0, LEN, 4);
-	step(2);
-	wait_for(3);
+	turn_over();
 	test_data(a, 0, HPAGE_SIZE, 5, "what the child wrote");
 	test_data(a, HPAGE_SIZE, LEN, 3, "what it didn't write");
 	test_data(p, 0, HPAGE_SIZE, 4, "what it didn't write of the file");
@@ -93,7 +74,7 @@ int main(void)
 		ksft_exit_fail_perror("ftruncate");
 	test_eq(access_signal(p + HPAGE_SIZE + 7, true), SIGBUS, "signal behind the end of the file");
 	test_pool(4, 1, 0, 0, "that page is free");
-	step(4);
+	turns_end();
 	test_eq(child_status(pid), 0, "the child saw what was written");
 	test_eq(sh->sig, SIGBUS, "its signal behind the end of the file");
 	test_eq(count_mapped(a, LEN, 1), NR * HPAGE_NR, "small pages mapped once");

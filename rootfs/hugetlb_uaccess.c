@@ -7,23 +7,9 @@
 #include <linux/futex.h>
 
 #include "hugetlb.h"
+#include "uaccess.h"
 
-#define LEN	(2 * HPAGE_SIZE)
-
-static int in[2];
 static char *p;
-
-/* read(2) @len bytes of pattern @seed, as it is at @off, to @q + @off */
-static bool read_into(char *q, size_t off, size_t len, unsigned int seed)
-{
-	static char *src;
-
-	if (!src)
-		src = small_area(2);
-	pattern_fill(src, off & ~7UL, (off + len + 7) & ~7UL, seed);
-	return write(in[1], src + off, len) == (ssize_t)len &&
-	       read(in[0], q + off, len) == (ssize_t)len;
-}
 
 static void *waiter(void *word)
 {

@@ -401,6 +401,72 @@ int in_child(int (*fn)(void *), void *arg)
 	return child_status(pid);
 }
 
+static int turn_in = -1, turn_out = -1;
+static bool turn_of_child;
+
+static void turn_wait(void)
+{
+	char c;
+
+	if (read(turn_in, &c, 1) == 1)
+		return;
+	if (turn_of_child)
+		_exit(KSFT_FAIL);
+	ksft_exit_fail_msg("a child has ended before its time\n");
+}
+
+void turns_end(void)
+{
+	if (write(turn_out, "", 1) != 1)
+		ksft_exit_fail_perror("write to the other process");
+}
+
+void turn_over(void)
+{
+	turns_end();
+	turn_wait();
+}
+
+pid_t turns_start(int (*fn)(void))
+{
+	int up[2], down[2];
+	pid_t pid;
+
+	if (pipe(up) || pipe(down))
+		ksft_exit_fail_perror("pipe");
+	fflush(stdout);
+	pid = fork();
+	if (pid < 0)
+		ksft_exit_fail_msg("fork: %s\n", strerror(errno));
+	/* Each keeps no end but its own, so that it notices the other's. */
+	if (!pid) {
+		turn_of_child = true;
+		turn_in = down[0];
+		turn_out = up[1];
+		close(down[1]);
+		close(up[0]);
+		_exit(fn());
+	}
+	close(turn_in);
+	close(turn_out);
+	turn_in = up[0];
+	turn_out = down[1];
+	close(up[1]);
+	close(down[0]);
+	turn_wait();
+	return pid;
+}
+
+int child_has_copy(char *p, unsigned long pfn, unsigned int seed)
+{
+	if (pattern_find_bad(p, 0, HPAGE_SIZE, seed) >= 0)
+		return 1;
+	if (pfn_of(p + 50 * PAGE_SIZE) == pfn + 50)
+		return 2;
+	pattern_fill(p, 0, HPAGE_SIZE, 2);
+	return pattern_find_bad(p, 0, HPAGE_SIZE, 2) >= 0 ? 3 : 0;
+}
+
 /* Swap, memcg, tmpfs. Each ends at exit, in the process that began it. */
 
 static pid_t swap_owner, memcg_owner, tmpfs_owner;

@@ -184,6 +184,21 @@ int in_child(int (*fn)(void *), void *arg);
 /* Wait for a child, same values */
 int child_status(pid_t pid);
 
+/*
+ * A child that takes turns with its parent. It starts, with @fn; the parent goes
+ * on when it calls turn_over(), which waits for the other to do the same. The
+ * parent ends with turns_end(), and waits for child_status().
+ */
+pid_t turns_start(int (*fn)(void));
+void turn_over(void);
+void turns_end(void);
+
+/*
+ * For a child: it finds pattern @seed in the huge page at @p, whose first page
+ * isn't @pfn, and can write to it: 0. Otherwise which of these isn't so, 1 to 3.
+ */
+int child_has_copy(char *p, unsigned long pfn, unsigned int seed);
+
 /* Swap on /dev/ram0, in a memory cgroup of its own: both end at exit */
 void swap_start(void);
 void swap_stop(void);

@@ -10,12 +10,7 @@ static unsigned long pfn;
 
 static int child(void *seed)
 {
-	if (pattern_find_bad(p, 0, HPAGE_SIZE, (uintptr_t)seed) >= 0)
-		return 1;
-	if (pfn_of(p + 50 * PAGE_SIZE) == pfn + 50)
-		return 2;
-	pattern_fill(p, 0, HPAGE_SIZE, 2);
-	return pattern_find_bad(p, 0, HPAGE_SIZE, 2) >= 0 ? 3 : 0;
+	return child_has_copy(p, pfn, (uintptr_t)seed);
 }
 
 int main(void)

@@ -15,49 +15,24 @@ static void round_trip(void)
 {
 	long ok = vmstat("thp_migration_success");
 	long split = vmstat("thp_migration_split");
-	size_t off, bad_a = 0, bad_p = 0;
-	pthread_t thread;
-	pid_t pid[NR_TOUCHERS];
 	char *a, *p;
-	int i;
 
-	memset(sh, 0, sizeof(*sh));
 	a = huge_area(NR);
 	/* A child's share would make a private copy of what is to be moved. */
 	madvise(a, LEN, MADV_DONTFORK);
 	p = map_file(huge_file("pinned", LEN, 0), LEN, MAP_SHARED);
 	memset(a, 0, LEN);
 	memset(p, 0, LEN);
-	fflush(stdout);
-	for (i = 1; i < NR_TOUCHERS; i++) {
-		pid[i] = fork();
-		if (!pid[i]) {
-			touch(p, i);
-			_exit(0);
-		}
-	}
-	if (pthread_create(&thread, NULL, thread_fn, a))
-		ksft_exit_fail_msg("pthread_create\n");
-	usleep(30000);
+	touchers_start(a, p);
 	test_eq(pin(a), NR, "anonymous huge pages that moved");
 	test_eq(pin(p), NR, "shmem huge pages that moved");
-	usleep(30000);
-	sh->stop = true;
-	pthread_join(thread, NULL);
-	for (i = 1; i < NR_TOUCHERS; i++)
-		bad_p += child_status(pid[i]) != 0;
-	test_eq(bad_p, 0, "children that died");
+	test_eq(touchers_stop(), 0, "children that died");
 	test_vmstat("thp_migration_success", ok, 2 * NR);
 	test_vmstat("thp_migration_split", split, 0);
 	test_smaps(a, LEN, "AnonHugePages", LEN / 1024);
 	test_smaps(p, LEN, "ShmemPmdMapped", LEN / 1024);
 	test_eq(sh->bad, 0, "words that were found changed");
-	for (off = 0; off < LEN; off += STEP) {
-		bad_a += *word(a, off, 0) != sh->count[0];
-		for (i = 1; i < NR_TOUCHERS; i++)
-			bad_p += *word(p, off, i) != sh->count[i];
-	}
-	test_eq(bad_a + bad_p, 0, "words that are wrong in the end");
+	test_eq(words_wrong(a, p), 0, "words that are wrong in the end");
 	ksft_print_msg("counted to %lu, %lu, %lu\n", sh->count[0], sh->count[1],
 		       sh->count[2]);
 	area_free(a, NR);
@@ -71,8 +46,6 @@ int main(void)
 	if (movable_pages() < 4 * LEN / PAGE_SIZE)
 		ksft_exit_skip("no ZONE_MOVABLE of 64 MB: boot with movablecore=256M\n");
 	test_start(ROUNDS * 9);
-	sh = mmap(NULL, PAGE_SIZE, PROT_READ | PROT_WRITE,
-		  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	for (i = 0; i < ROUNDS; i++)
 		round_trip();
 	ksft_finished();

@@ -9,22 +9,17 @@
 
 static char *p;
 
-static int child(int ready, int go)
+static int child(void)
 {
-	char c;
-
-	if (write(ready, "", 1) != 1 || read(go, &c, 1) != 1)
-		return 1;
+	turn_over();
 	return smaps_kb(p, HPAGE_SIZE, "AnonHugePages") == HPAGE_KB ? 0 : 2;
 }
 
 int main(void)
 {
-	int ready[2], go[2];
 	unsigned long pfn;
 	long anon, part;
 	pid_t pid;
-	char c;
 
 	test_start(17);
 	anon = file_number(STATS "nr_anon", NULL);
@@ -32,14 +27,7 @@ int main(void)
 	p = huge_pages(1, 1);
 	pfn = pfn_of(p);
 	test_eq(file_number(STATS "nr_anon", NULL), anon + 1, "nr_anon");
-	if (pipe(ready) || pipe(go))
-		ksft_exit_fail_perror("pipe");
-	fflush(stdout);
-	pid = fork();
-	if (!pid)
-		_exit(child(ready[1], go[0]));
-	if (read(ready[0], &c, 1) != 1)
-		ksft_exit_fail_perror("read");
+	pid = turns_start(child);
 
 	if (madvise(p, HPAGE_SIZE / 2, MADV_DONTNEED))
 		ksft_exit_fail_perror("MADV_DONTNEED");
@@ -52,8 +40,7 @@ int main(void)
 	test_smaps(p, HPAGE_SIZE, "Shared_Dirty", HPAGE_KB / 2);
 	test_smaps(p, HPAGE_SIZE, "AnonHugePages", 0);
 
-	if (write(go[1], "", 1) != 1)
-		ksft_exit_fail_perror("write");
+	turns_end();
 	test_eq(child_status(pid), 0, "the child still maps it by PMD");
 	test_eq(kpagecount(pfn), 0, "page 0: mapped by nobody");
 	test_eq(kpagecount(pfn + 511), 1, "page 511: mapped once");

@@ -7,41 +7,29 @@
 
 static char *p;
 
-static int child(int ready, int go)
+static int child(void)
 {
-	char c;
-
-	if (write(ready, "", 1) != 1 || read(go, &c, 1) != 1)
-		return 1;
+	turn_over();
 	if (pattern_find_bad(p, 3 * PAGE_SIZE, 200 * PAGE_SIZE, 2) >= 0)
 		return 2;
 	if (pattern_find_bad(p, 0, 3 * PAGE_SIZE, 1) >= 0 ||
 	    pattern_find_bad(p, 200 * PAGE_SIZE, HPAGE_SIZE, 1) >= 0)
 		return 3;
 	pattern_fill(p, 0, HPAGE_SIZE, 3);
-	if (write(ready, "", 1) != 1 || read(go, &c, 1) != 1)
-		return 4;
+	turn_over();
 	return 0;
 }
 
 int main(void)
 {
-	int ready[2], go[2];
 	struct iovec local, remote;
-	char *buf, c;
+	char *buf;
 	pid_t pid;
 
 	test_start(6);
 	buf = small_area(1);
 	p = huge_pages(1, 1);
-	if (pipe(ready) || pipe(go))
-		ksft_exit_fail_perror("pipe");
-	fflush(stdout);
-	pid = fork();
-	if (!pid)
-		_exit(child(ready[1], go[0]));
-	if (read(ready[0], &c, 1) != 1)
-		ksft_exit_fail_perror("read");
+	pid = turns_start(child);
 	pattern_fill(buf, 0, HPAGE_SIZE, 2);
 	local = (struct iovec){ buf + 3 * PAGE_SIZE, 197 * PAGE_SIZE };
 	remote = (struct iovec){ p + 3 * PAGE_SIZE, 197 * PAGE_SIZE };
@@ -49,15 +37,13 @@ int main(void)
 		"bytes written to the child");
 	test_data(p, 0, HPAGE_SIZE, 1, "the parent's bytes");
 	test_smaps(p, HPAGE_SIZE, "AnonHugePages", HPAGE_KB);
-	if (write(go[1], "", 1) != 1 || read(ready[0], &c, 1) != 1)
-		ksft_exit_fail_perror("the child");
+	turn_over();
 	local = (struct iovec){ buf, HPAGE_SIZE };
 	remote = (struct iovec){ p, HPAGE_SIZE };
 	test_eq(process_vm_readv(pid, &local, 1, &remote, 1, 0), HPAGE_SIZE,
 		"bytes read from the child");
 	test_data(buf, 0, HPAGE_SIZE, 3, "they are what it wrote");
-	if (write(go[1], "", 1) != 1)
-		ksft_exit_fail_perror("write");
+	turns_end();
 	test_eq(child_status(pid), 0, "the child saw what was written to it");
 	ksft_finished();
 }
