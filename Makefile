@@ -16,6 +16,7 @@ JOBS ?= $(shell nproc)
 # Debian's own interpreter, since pytest and its plugins are packages for it.
 PYTHON ?= $(if $(wildcard /usr/bin/python3),/usr/bin/python3,python3)
 Q := $(if $(filter 0,$(V)),@)
+tree := linux
 out := $(CURDIR)/build/$(VARIANT)
 rootfs := $(CURDIR)/build/rootfs
 append := $(if $(findstring smp,$(VARIANT)),ncpus=2) $(APPEND)
@@ -52,7 +53,7 @@ gcov_flags := $(if $(findstring gcov,$(VARIANT)),$(foreach o,$(sort $(host_objs)
 kargs := ARCH=um LOCALVERSION= KBUILD_BUILD_TIMESTAMP=1970-01-01 KBUILD_BUILD_VERSION=1 \
 	KBUILD_BUILD_USER=uml-mm KBUILD_BUILD_HOST=uml-mm
 kmake := $(MAKE) --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(JOBS)) \
-	-C linux O=$(out) V=$(V) $(kargs) $(gcov_flags) CC='$(kernel_cc)'
+	-C $(tree) O=$(out) V=$(V) $(kargs) $(gcov_flags) CC='$(kernel_cc)'
 
 # After an edit, most of what Kbuild does can be left out; status 3 says that it
 # can't. What the link needs is noted after each run of Kbuild.
@@ -226,5 +227,11 @@ _selftests: build/.deps-selftests _modules
 		KHDR_INCLUDES='-isystem $(selftests)/headers/usr/include' \
 		$(if $(filter 0,$(V)),| awk '/^  CC/ && ++n % 10 == 0 { print "  selftests: " n " programs" }')
 
-.PHONY: _linux _rootfs _kernel _embed _modules _selftests FORCE
+# Nothing but Kbuild, for config.make_kernel(), which gives tree= and out=
+_kbuild:
+	+$(Q)$(kmake) linux
+
+unexport tree out
+
+.PHONY: _linux _rootfs _kernel _embed _modules _selftests _kbuild FORCE
 .DELETE_ON_ERROR:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import os
 import re
-import shutil
 import signal
 import subprocess
 from pathlib import Path
@@ -328,11 +327,8 @@ def configure(tree: Path, out: Path, lines: list[Line]) -> None:
 
 def make_kernel(tree: Path, out: Path) -> str:
     """Build a configured kernel; the compiler's or linker's words if it fails."""
-    cc = "ccache gcc" if shutil.which("ccache") else "gcc"
     process = subprocess.Popen(
-        ["make", "-s", "-C", str(tree), "ARCH=um", f"O={out}", "LOCALVERSION=", f"CC={cc}",
-         "KBUILD_BUILD_TIMESTAMP=1970-01-01", "KBUILD_BUILD_VERSION=1",
-         "KBUILD_BUILD_USER=uml-mm", "KBUILD_BUILD_HOST=uml-mm", f"-j{os.cpu_count()}", "linux"],
+        ["make", "-s", "-C", str(ROOT), "_kbuild", f"tree={tree}", f"out={out}"],
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
         env=clean_env(), start_new_session=True)
     try:
@@ -345,12 +341,8 @@ def make_kernel(tree: Path, out: Path) -> str:
 
 
 def clean_env() -> dict[str, str]:
-    """The environment without what an outer make says to inner ones.
-
-    And without the mode in which ccache overlooks .incbin, see Makefile.
-    """
-    return {k: v for k, v in os.environ.items()
-            if not k.startswith(("MAKE", "MFLAGS", "CCACHE_DEPEND"))}
+    """The environment without what an outer make says to inner ones."""
+    return {k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "MFLAGS"))}
 
 
 def command() -> int:
