@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Nanoseconds that 64 MB take: faulted in, dropped, forked. Medians. */
-#include <time.h>
-
+#include "bench.h"
 #include "mmtest.h"
 
 #define LEN	(64UL << 20)
@@ -15,14 +14,6 @@ static const char * const names[] = {
 };
 
 static long times[NR_TIMES][ROUNDS];
-
-static long now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000000000L + ts.tv_nsec;
-}
 
 static int nothing(void *arg)
 {
@@ -49,13 +40,6 @@ static void one_round(int round, bool huge)
 	area_free(p, LEN / HPAGE_SIZE);
 }
 
-static int by_value(const void *a, const void *b)
-{
-	long x = *(const long *)a, y = *(const long *)b;
-
-	return (x > y) - (x < y);
-}
-
 int main(void)
 {
 	int i;
@@ -70,8 +54,7 @@ int main(void)
 	for (i = 0; i < NR_TIMES; i++) {
 		if (!times[i][0])
 			continue;	/* a kernel without huge pages */
-		qsort(times[i], ROUNDS, sizeof(long), by_value);
-		printf("%s_ns %ld\n", names[i], times[i][ROUNDS / 2]);
+		printf("%s_ns %ld\n", names[i], median(times[i], ROUNDS));
 	}
 	return 0;
 }

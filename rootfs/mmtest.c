@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* See mmtest.h. */
 #include <inttypes.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -382,6 +383,16 @@ int child_status(pid_t pid)
 			ksft_exit_fail_msg("waitpid: %s\n", strerror(errno));
 	return WIFEXITED(status) ? WEXITSTATUS(status) :
 				   128 + WTERMSIG(status);
+}
+
+void run_on_cpu(int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	if (sched_setaffinity(0, sizeof(set), &set))
+		ksft_exit_fail_perror("sched_setaffinity");
 }
 
 int in_child(int (*fn)(void *), void *arg)

@@ -183,6 +183,8 @@ extern siginfo_t access_siginfo;
 int in_child(int (*fn)(void *), void *arg);
 /* Wait for a child, same values */
 int child_status(pid_t pid);
+/* From now on the calling process runs on that CPU only */
+void run_on_cpu(int cpu);
 
 /*
  * A child that takes turns with its parent. It starts, with @fn; the parent goes

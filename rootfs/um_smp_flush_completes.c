@@ -5,7 +5,6 @@
  * safe from it, and nothing that it writes is lost.
  */
 #include "mmtest.h"
-#include <sched.h>
 
 #define ROUNDS	200
 /* More than a CPU collects before it puts them on an LRU list, or frees them */
@@ -15,16 +14,6 @@
 static struct shared {
 	volatile unsigned long written, lost, stop;
 } *shared;
-
-static void on_cpu(int cpu)
-{
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(cpu, &set);
-	if (sched_setaffinity(0, sizeof(set), &set))
-		ksft_exit_fail_perror("sched_setaffinity");
-}
 
 /*
  * Writes one word of each page in turn, without a system call. If @own, nobody
@@ -45,7 +34,7 @@ static pid_t writer(volatile unsigned long *pages, bool own)
 	if (pid)
 		return pid;
 
-	on_cpu(1);
+	run_on_cpu(1);
 	while (!shared->stop) {
 		word = pages + n % NR * (PAGE_SIZE / sizeof(*pages));
 		if (own && n >= NR && *word != n - NR)
@@ -114,7 +103,7 @@ int main(void)
 	ksft_set_plan(3);
 	shared = mmap(NULL, PAGE_SIZE, PROT_READ | PROT_WRITE,
 		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	on_cpu(0);
+	run_on_cpu(0);
 
 	fd = memfd_create("pages", MFD_CLOEXEC);
 	if (fd < 0 || ftruncate(fd, NR * PAGE_SIZE))

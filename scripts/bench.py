@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
-"""Measure what the sandbox is quick or slow at: faults and placement, or the loop.
+"""Measure what the sandbox is quick or slow at: faults and placement, the loop, SMP flushes.
 
 All configurations take turns for several rounds, since a shared host's speed
 drifts. Only the ratios mean something elsewhere.
@@ -28,20 +28,17 @@ TEST = ROOT / "rootfs/boot_hello.c"
 PHASES = ("check", "compile", "link")       # as fast.py prints them; then the boot
 
 
-def measure(kernel: Path, args: list[str]) -> dict[str, float]:
-    """One boot's numbers: the keys that bench_fault prints, and boot_ns.
+def measure(kernel: Path, args: list[str], program: str) -> dict[str, float]:
+    """One boot's numbers: the `<key>_ns` that the program prints, and run_ns for all.
 
     Raises:
         Fatal: the guest failed.
     """
-    root = uml.hostfs(BUILD / "rootfs")
-    boot = uml.boot(kernel, [*root, *args], ["boot_hello"])
-    run = uml.boot(kernel, [*root, *args], ["bench_fault"])
-    for result in (boot, run):
-        if result.status:
-            raise Fatal(f"{' '.join(args)}: {result.problem or result.output[-500:]}")
+    run = uml.boot(kernel, [*uml.hostfs(BUILD / "rootfs"), *args], [program])
+    if run.status:
+        raise Fatal(f"{' '.join(args)}: {run.problem or run.output[-500:]}")
     numbers = {k: float(v) for k, v in re.findall(r"^ *(\w+_ns) (\d+)$", run.output, re.M)}
-    return {"boot_ns": boot.seconds * 1e9, **numbers}
+    return {"run_ns": run.seconds * 1e9, **numbers}
 
 
 def faults(kernel: Path, count: int) -> None:
@@ -49,7 +46,8 @@ def faults(kernel: Path, count: int) -> None:
     rounds: dict[str, list[dict[str, float]]] = {name: [] for name in CASES}
     for _ in range(count):
         for name, args in CASES.items():
-            rounds[name].append(measure(kernel, args))
+            boot = measure(kernel, args, "boot_hello")["run_ns"]
+            rounds[name].append({**measure(kernel, args, "bench_fault"), "boot_ns": boot})
     print(f"{'median of ' + str(count) + ', ms':22}{'boot':>8}{'64 MB 4K':>10}"
           f"{'64 MB THP':>11}{'4K / THP':>10}")
     for name, results in rounds.items():
@@ -58,10 +56,30 @@ def faults(kernel: Path, count: int) -> None:
         print(f"{name:22}{boot:8.0f}{small:10.1f}{huge:11.1f}{small / huge:10.1f}")
 
 
-def edit(path: Path, text: str) -> None:
+def flush(kernel: Path, count: int) -> None:
+    """A page of a file punched while a process on another CPU maps it, sleeps, runs.
+
+    Raises:
+        Fatal: not an SMP kernel.
+    """
+    rounds = [measure(kernel, ["ncpus=2"], "bench_flush") for _ in range(count)]
+    if len(rounds[0]) == 1:
+        raise Fatal("one CPU has no other to flush: make bench B=flush VARIANT=smp")
+    print(f"{'median of ' + str(count) + ', us':38}{'a page':>8}{'ratio':>8}")
+    base = median(r["unmapped_ns"] for r in rounds)
+    for name, key in (("nobody else maps it", "unmapped_ns"),
+                      ("mapped by a process that sleeps", "sleeping_ns"),
+                      ("mapped by a process that runs", "running_ns")):
+        ns = median(r[key] for r in rounds)
+        print(f"{name:38}{ns / 1e3:8.1f}{ns / base:8.2f}")
+
+
+def edit(path: Path, text: str, function: bool = False) -> None:
     """Append what no compiler cache has seen, and what moves all that follows."""
     salt = time.time_ns()
-    path.write_text(f'{text}\n__asm__(".text; .skip {16 + salt % 4096 & ~15}"); /* {salt} */\n')
+    added = f"void bench_{salt}(void); void bench_{salt}(void) {{}}" if function else ""
+    path.write_text(f'{text}\n__asm__(".text; .skip {16 + salt % 4096 & ~15}"); /* {salt} */\n'
+                    + added)
 
 
 def whole(kernel: Path) -> dict[str, float]:
@@ -95,7 +113,8 @@ def loop(kernel: Path, count: int) -> None:
     alone = fast.words_of(command).replace("mm/.huge_memory.o.d", ".bench.o.d") \
         .replace("-o mm/huge_memory.o", "-o .bench.o")
     rounds: dict[str, list[dict[str, float]]] = {
-        "object alone": [], "kernel edited": [], "test edited": [], "nothing edited": []}
+        "object alone": [], "kernel edited": [], "function added": [],
+        "test edited": [], "nothing edited": []}
     kernel_text, test_text = EDITED.read_text(), TEST.read_text()
     try:
         edit(EDITED, kernel_text)
@@ -108,6 +127,8 @@ def loop(kernel: Path, count: int) -> None:
             rounds["object alone"].append({"compile": seconds, "whole": seconds})
             edit(EDITED, kernel_text)
             rounds["kernel edited"].append(whole(kernel))
+            edit(EDITED, kernel_text, function=True)
+            rounds["function added"].append(whole(kernel))
             edit(TEST, test_text)
             rounds["test edited"].append(whole(kernel))
             rounds["nothing edited"].append(whole(kernel))
@@ -130,11 +151,11 @@ def loop(kernel: Path, count: int) -> None:
 def command() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", nargs="?", choices=("faults", "loop"), default="faults")
+    parser.add_argument("what", nargs="?", choices=("faults", "loop", "flush"), default="faults")
     parser.add_argument("--kernel", type=Path, default=BUILD / "default/linux")
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
-    {"faults": faults, "loop": loop}[options.what](options.kernel, options.rounds)
+    {"faults": faults, "loop": loop, "flush": flush}[options.what](options.kernel, options.rounds)
 
 
 if __name__ == "__main__":
