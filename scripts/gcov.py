@@ -335,7 +335,8 @@ def judge(record: Record, lines: dict[str, dict[int, str]],
 def report(topics: dict[str, Topic], sources: dict[str, str]) -> int:
     """Print what was found; 1 if a topic is below the bar."""
     rows = {name: text.splitlines() for name, text in sources.items()}
-    for kind, title in ((1, "no test executes"), (2, "not measurable: not compiled, or without gcov")):
+    for kind, title in ((1, "no test executes"),
+                        (2, "not measurable: not compiled, or without gcov")):
         for topic, of in topics.items():
             if of[kind]:
                 print(f"{topic}: {title}")

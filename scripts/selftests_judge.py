@@ -15,7 +15,8 @@ from uml import SPLAT
 
 RECORD = ROOT / "tests/selftests.txt"
 # Lines that explain nothing: frames, totals, marks of run_vmtests.sh.
-NOISE = re.compile(r"^[-\s#]*$|^\[(PASS|SKIP|FAIL)\]|# (Totals:|Planned tests|PASSED:|FAILED:|RUN|OK|FAIL)|"
+NOISE = re.compile(r"^[-\s#]*$|^\[(PASS|SKIP|FAIL)\]|"
+                   r"# (Totals:|Planned tests|PASSED:|FAILED:|RUN|OK|FAIL)|"
                    r"skipped test\(s\) detected|^TAP version|SUCCESS|mremap time")
 KERNEL_SPLAT = re.compile(r"\[ *\d+\.\d{6}\].*(?:" + SPLAT.pattern + ")")
 

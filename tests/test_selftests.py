@@ -103,7 +103,8 @@ def test_expected_failure_is_no_pass() -> None:
 
 
 def test_crash_keeps_what_came_before() -> None:
-    cut = CONSOLE[:CONSOLE.index("# # pin failed")] + "[    1.000000] Kernel panic - not syncing: x\n"
+    cut = CONSOLE[:CONSOLE.index("# # pin failed")] + \
+        "[    1.000000] Kernel panic - not syncing: x\n"
     [cow] = judge.parse(cut, "kernel panic: x")
     assert [r.outcome for r in cow.results] == ["pass", "skip", "fail"]
     assert cow.results[-1] == Result("fail", "(end)", "kernel panic: x")
