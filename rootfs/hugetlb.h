@@ -16,7 +16,6 @@
 #define HVO		"/proc/sys/vm/hugetlb_optimize_vmemmap"
 #define UNPOISON	"/sys/kernel/debug/hwpoison/unpoison-pfn"
 #define CONSOLE_LOG	"/proc/sys/kernel/printk"
-#define FAIL		"/sys/kernel/debug/fail_page_alloc/"
 
 #define KPF_BUDDY	KPF_BIT(10)
 #define KPF_HUGE	KPF_BIT(17)
@@ -34,14 +33,6 @@ static inline long pool(const char *name)
 
 	snprintf(path, sizeof(path), POOL "%s", name);
 	return file_number(path, NULL);
-}
-
-static inline bool number_write(const char *path, long n)
-{
-	char text[32];
-
-	snprintf(text, sizeof(text), "%ld", n);
-	return file_write(path, text);
 }
 
 static inline void pool_resize(long nr)
@@ -68,38 +59,6 @@ static inline void hvo_set(bool on)
 static inline void pool_settle(void)
 {
 	pool_resize(pool("nr_hugepages") - pool("surplus_hugepages"));
-}
-
-static inline void fail_page_alloc_stop(void)
-{
-	file_write("/proc/self/make-it-fail", "0");
-	file_write(FAIL "probability", "0");
-	file_write(FAIL "space", "0");
-	file_write(FAIL "times", "1");
-	file_write(FAIL "task-filter", "N");
-	file_write(FAIL "min-order", "1");
-	file_write(FAIL "ignore-gfp-wait", "Y");
-	file_write(FAIL "ignore-gfp-highmem", "Y");
-	file_write(FAIL "verbose", "2");
-}
-
-/*
- * Allocations by this process fail from now on, once @space pages have been
- * had. fail_page_alloc_stop() ends that.
- */
-static inline void fail_page_alloc_start(long space)
-{
-	if (!file_write(FAIL "task-filter", "Y") ||
-	    !file_write(FAIL "min-order", "0") ||
-	    !file_write(FAIL "ignore-gfp-wait", "N") ||
-	    !file_write(FAIL "ignore-gfp-highmem", "N") ||
-	    !file_write(FAIL "verbose", "0") ||
-	    !file_write(FAIL "times", "-1") ||
-	    !file_write(FAIL "interval", "0") ||
-	    /* What is left of it when it isn't more than what is asked for */
-	    !number_write(FAIL "space", space + 1) ||
-	    !file_write(FAIL "probability", "100"))
-		ksft_exit_fail_perror(FAIL);
 }
 
 static void hugetlb_end(void)

@@ -27,7 +27,7 @@ static void resize_failing(const char *nr, long space)
 		if (inject < 0 || size < 0)
 			ksft_exit_fail_perror("/proc/self/make-it-fail");
 	}
-	fail_page_alloc_start(space);
+	fail_page_alloc_start(0, space);
 	if (pwrite(inject, "1", 1, 0) != 1 ||
 	    pwrite(size, nr, strlen(nr), 0) != (ssize_t)strlen(nr) ||
 	    pwrite(inject, "0", 1, 0) != 1)
@@ -40,7 +40,6 @@ int main(void)
 	char *p;
 
 	hvo_start(27);
-	atexit(fail_page_alloc_stop);
 	hvo_set(true);
 	pool_resize(3);
 	pool_resize(0);

@@ -97,6 +97,14 @@ bool file_write(const char *path, const char *text)
 	return ok;
 }
 
+bool number_write(const char *path, long n)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "%ld", n);
+	return file_write(path, text);
+}
+
 long vmstat(const char *name)
 {
 	return file_number("/proc/vmstat", name);
@@ -629,6 +637,73 @@ void debugfs_split(const void *p, size_t len, int order)
 	if (!file_write("/sys/kernel/debug/split_huge_pages", cmd))
 		ksft_exit_fail_msg("split_huge_pages '%s': %s\n", cmd,
 				   strerror(errno));
+}
+
+/* Faults and KUnit */
+
+#define FAIL	"/sys/kernel/debug/fail_page_alloc/"
+
+static pid_t fail_owner;
+
+void fail_page_alloc_stop(void)
+{
+	if (fail_owner != getpid())
+		return;
+	fail_owner = 0;
+	file_write("/proc/self/make-it-fail", "0");
+	file_write(FAIL "probability", "0");
+	file_write(FAIL "space", "0");
+	file_write(FAIL "times", "1");
+	file_write(FAIL "task-filter", "N");
+	file_write(FAIL "min-order", "1");
+	file_write(FAIL "ignore-gfp-wait", "Y");
+	file_write(FAIL "ignore-gfp-highmem", "Y");
+	file_write(FAIL "verbose", "2");
+}
+
+void fail_page_alloc_start(int order, long space)
+{
+	static bool at_exit;
+
+	if (!at_exit)
+		atexit(fail_page_alloc_stop);
+	at_exit = true;
+	fail_owner = getpid();
+	if (!file_write(FAIL "task-filter", "Y") ||
+	    !number_write(FAIL "min-order", order) ||
+	    !file_write(FAIL "ignore-gfp-wait", "N") ||
+	    !file_write(FAIL "ignore-gfp-highmem", "N") ||
+	    !file_write(FAIL "verbose", "0") ||
+	    !file_write(FAIL "times", "-1") ||
+	    !file_write(FAIL "interval", "0") ||
+	    /* What is left of it when it isn't more than what is asked for */
+	    !number_write(FAIL "space", space + 1) ||
+	    !file_write(FAIL "probability", "100"))
+		ksft_exit_fail_perror(FAIL);
+}
+
+void kunit_run(const char *suite, int *ok, int *not_ok)
+{
+	char path[128], line[256], *p;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/sys/kernel/debug/kunit/%s/run", suite);
+	if (!file_write(path, "1"))
+		ksft_exit_fail_msg("%s: %s\n", path, strerror(errno));
+	snprintf(path, sizeof(path), "/sys/kernel/debug/kunit/%s/results", suite);
+	f = fopen(path, "r");
+	if (!f)
+		ksft_exit_fail_msg("%s: %s\n", path, strerror(errno));
+	*ok = 0;
+	*not_ok = 0;
+	while (fgets(line, sizeof(line), f)) {
+		/* The cases are indented once, what they say twice. */
+		p = line + strspn(line, " ");
+		ksft_print_msg("%s", line);
+		*ok += p - line == 4 && !strncmp(p, "ok ", 3);
+		*not_ok += !strncmp(p, "not ok ", 7);
+	}
+	fclose(f);
 }
 
 int uffd_open(uint64_t features)

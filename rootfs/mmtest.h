@@ -116,6 +116,7 @@ unsigned long movable_pages(void);
 long file_number(const char *path, const char *key);
 /* Write a string; false with errno when the kernel refuses it */
 bool file_write(const char *path, const char *text);
+bool number_write(const char *path, long n);
 
 /* Sum of a field of /proc/self/smaps over the VMAs that meet the range */
 long smaps_kb(const void *addr, size_t len, const char *field);
@@ -217,6 +218,27 @@ char *map_file(int fd, size_t len, int flags);
 
 /* Split through debugfs what is in the range, to folios of @order */
 void debugfs_split(const void *p, size_t len, int order);
+
+/*
+ * Page allocations of @order or more fail from now on in a process that writes
+ * 1 to its make-it-fail, once @space pages have been had. The end comes with
+ * fail_page_alloc_stop(), at exit at the latest.
+ */
+void fail_page_alloc_start(int order, long space);
+void fail_page_alloc_stop(void);
+
+/* Run a KUnit suite of the kernel and print its results; @ok and @not_ok cases */
+void kunit_run(const char *suite, int *ok, int *not_ok);
+
+/* The same as two results */
+static inline void test_kunit(const char *suite)
+{
+	int ok, not_ok;
+
+	kunit_run(suite, &ok, &not_ok);
+	test_min(ok, 1, "cases passed");
+	test_eq(not_ok, 0, "cases failed");
+}
 
 int uffd_open(uint64_t features);
 

@@ -5,36 +5,15 @@
  */
 #include "mmtest.h"
 
-#define FAIL	"/sys/kernel/debug/fail_page_alloc/"
-
-static void fail_restore(void)
-{
-	file_write("/proc/self/make-it-fail", "0");
-	file_write(FAIL "probability", "0");
-	file_write(FAIL "task-filter", "N");
-	file_write(FAIL "min-order", "1");
-	file_write(FAIL "ignore-gfp-wait", "Y");
-	file_write(FAIL "ignore-gfp-highmem", "Y");
-	file_write(FAIL "verbose", "2");
-}
-
 int main(void)
 {
 	long fallback, alloc;
 	char *p;
 
 	test_start(7);
-	atexit(fail_restore);
-	if (!file_write(FAIL "task-filter", "Y") ||
-	    !file_write(FAIL "min-order", "9") ||
-	    !file_write(FAIL "ignore-gfp-wait", "N") ||
-	    !file_write(FAIL "ignore-gfp-highmem", "N") ||
-	    !file_write(FAIL "verbose", "0") ||
-	    !file_write(FAIL "times", "-1") ||
-	    !file_write(FAIL "interval", "0") ||
-	    !file_write(FAIL "probability", "100") ||
-	    !file_write("/proc/self/make-it-fail", "1"))
-		ksft_exit_fail_perror(FAIL);
+	fail_page_alloc_start(9, 0);
+	if (!file_write("/proc/self/make-it-fail", "1"))
+		ksft_exit_fail_perror("make-it-fail");
 	p = huge_area(1);
 	fallback = vmstat("thp_fault_fallback");
 	alloc = vmstat("thp_fault_alloc");
@@ -43,7 +22,7 @@ int main(void)
 	test_vmstat("thp_fault_alloc", alloc, 0);
 	test_smaps(p, HPAGE_SIZE, "AnonHugePages", 0);
 	test_data(p, 0, HPAGE_SIZE, 1, "every byte, in small pages");
-	file_write("/proc/self/make-it-fail", "0");
+	fail_page_alloc_stop();
 	test_eq(madvise(p, HPAGE_SIZE, MADV_COLLAPSE), 0, "MADV_COLLAPSE afterwards");
 	test_smaps(p, HPAGE_SIZE, "AnonHugePages", HPAGE_KB);
 	test_data(p, 0, HPAGE_SIZE, 1, "every byte, in a huge page");
