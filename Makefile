@@ -119,7 +119,9 @@ shell: kernel	## a shell inside the guest
 gdb: kernel	## T=<test> under gdb, stopped at BREAK=<function>
 	$(Q)$(uml) --gdb $(if $(BREAK),'$(BREAK)') -- $(foreach t,$(T),'$(t)')
 
-bench: kernel	## faults, pinned and not; B=loop: an edit until its verdict; B=flush: of SMP
+bench: kernel	## faults, pinned and not; B=loop: an edit until its verdict; flush; huge-zero
+	+$(Q)$(if $(filter huge-zero,$(B)),for v in per-mm persistent; do $(MAKE) --no-print-directory \
+		kernel VARIANT=$(if $(filter-out default,$(VARIANT)),$(VARIANT)+)huge-zero-$$v || exit; done)
 	$(Q)$(PYTHON) scripts/bench.py --kernel $(out)/linux $(B)
 
 coverage:	## the series' lines that no test executes; T=changed runs tests by it

@@ -10,12 +10,14 @@
 #include "huge_zero.h"
 
 #define NR	4
+#define FEW	4	/* processes that go on when the others pause */
 #define H(i)	(p + (i) * HPAGE_SIZE)
 
 static volatile struct {
-	bool stop, sparse;
-	long rounds[256];	/* of each process */
-	long bad;
+	bool stop;
+	bool pause;		/* for all but a few */
+	bool paused[256];	/* each process */
+	long rounds[256];
 } *shared;
 
 static unsigned int pick(unsigned long *x, unsigned int n)
@@ -46,13 +48,13 @@ static int run(int me)
 	while (!shared->stop) {
 		h = H(pick(&seed, NR));
 		shared->rounds[me]++;
-		if (shared->sparse) {
-			/* Mostly nobody maps it: the way from 0 and back */
+		while (shared->pause && !shared->stop) {
+			/* Few map it, mostly none: the way from 0 and back */
 			madvise(p, NR * HPAGE_SIZE, MADV_DONTNEED);
-			usleep(pick(&seed, 5000));
-			if (!zero(h, 0))
+			shared->paused[me] = true;
+			usleep(me < FEW ? pick(&seed, 2000) : 20000);
+			if (me < FEW && !zero(h, 0))
 				return 5;
-			continue;
 		}
 		switch (pick(&seed, 12)) {
 		case 0:
@@ -95,6 +97,14 @@ static int run(int me)
 	return 0;
 }
 
+static long now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
 static long number_from_env(const char *name, long otherwise)
 {
 	const char *text = getenv(name);
@@ -106,9 +116,8 @@ int main(void)
 {
 	long secs = number_from_env("RACE_SECS", 3);
 	long processes = number_from_env("RACE_PROCESSES", 40);
-	long allocs, frees, total = 0, least = -1, bad = 0;
-	pid_t pid[ARRAY_SIZE(shared->rounds)];
-	time_t end;
+	long allocs, frees, end, turn, total = 0, least = -1, bad = 0;
+	pid_t pid[ARRAY_SIZE(shared->paused)];
 	int i;
 
 	huge_zero_start(6);
@@ -123,15 +132,33 @@ int main(void)
 		pid[i] = fork();
 		if (pid[i] < 0)
 			ksft_exit_fail_perror("fork");
-		if (!pid[i])
-			_exit(run(i));
+		if (!pid[i]) {
+			int ret = run(i);
+
+			shared->stop = true;
+			_exit(ret);
+		}
 	}
-	end = time(NULL) + secs;
-	for (i = 0; time(NULL) < end; i++) {
-		huge_zero_shrink();
-		shared->sparse = i & 64;
-		usleep(1000);
-	}
+	end = now_ms() + secs * 1000;
+	do {
+		turn = now_ms();
+		while (now_ms() < turn + 250) {
+			huge_zero_shrink();
+			usleep(1000);
+		}
+		shared->pause = true;
+		for (i = 0; i < processes; i++)
+			while (!shared->paused[i] && !shared->stop)
+				usleep(1000);
+		turn = now_ms();
+		while (now_ms() < turn + 250) {
+			huge_zero_shrink();
+			usleep(300);
+		}
+		for (i = 0; i < processes; i++)
+			shared->paused[i] = false;
+		shared->pause = false;
+	} while (now_ms() < end && !shared->stop);
 	shared->stop = true;
 	for (i = 0; i < processes; i++) {
 		bad += child_status(pid[i]) != 0;

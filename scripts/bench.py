@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
-"""Measure what the sandbox is quick or slow at: faults and placement, the loop, SMP flushes.
+"""Measure faults and placement, the loop, SMP flushes, a mechanism against mainline's.
 
 All configurations take turns for several rounds, since a shared host's speed
 drifts. Only the ratios mean something elsewhere.
@@ -25,11 +25,12 @@ CASES = {"seccomp, pinned": ["seccomp=on"], "seccomp, not pinned": ["seccomp=on"
          "ptrace, pinned": ["seccomp=off"]}
 EDITED = LINUX / "mm/huge_memory.c"
 TEST = ROOT / "rootfs/boot_hello.c"
+ZERO = {"per mapping": "", "per mm": "huge-zero-per-mm", "persistent": "huge-zero-persistent"}
 PHASES = ("check", "compile", "link")       # as fast.py prints them; then the boot
 
 
 def measure(kernel: Path, args: list[str], program: str) -> dict[str, float]:
-    """One boot's numbers: the `<key>_ns` that the program prints, and run_ns for all.
+    """One boot's numbers: what a program prints as `key number`, and run_ns for all.
 
     Raises:
         Fatal: the guest failed.
@@ -37,7 +38,8 @@ def measure(kernel: Path, args: list[str], program: str) -> dict[str, float]:
     run = uml.boot(kernel, [*uml.hostfs(BUILD / "rootfs"), *args], [program])
     if run.status:
         raise Fatal(f"{' '.join(args)}: {run.problem or run.output[-500:]}")
-    numbers = {k: float(v) for k, v in re.findall(r"^ *(\w+_ns) (\d+)$", run.output, re.M)}
+    numbers = {k: float(v) for k, v in
+               re.findall(r"^ *(\w+_(?:ns|per_s)) (\d+)$", run.output, re.M)}
     return {"run_ns": run.seconds * 1e9, **numbers}
 
 
@@ -72,6 +74,30 @@ def flush(kernel: Path, count: int) -> None:
                       ("mapped by a process that runs", "running_ns")):
         ns = median(r[key] for r in rounds)
         print(f"{name:38}{ns / 1e3:8.1f}{ns / base:8.2f}")
+
+
+def huge_zero(kernel: Path, count: int) -> None:
+    """40 processes that map the huge zero page, by what has its references."""
+    variant = kernel.parent.name
+    args = ["ncpus=2"] if "smp" in variant else []
+    base = "" if variant == "default" else variant
+    kernels = {name: BUILD / ("+".join(filter(None, (base, extra))) or "default") / "linux"
+               for name, extra in ZERO.items()}
+    rounds: dict[str, list[dict[str, float]]] = {name: [] for name in ZERO}
+    for _ in range(count):
+        for name, path in kernels.items():
+            rounds[name].append(measure(path, args, "bench_huge_zero"))
+    print(f"{'median of ' + str(count) + ', ' + variant:28}{'faults/s':>10}"
+          f"{'/ per mm':>10}{'from':>7}{'to':>7}{'/ persistent':>14}{'from':>7}{'to':>7}")
+    for key in ("read_per_s", "populate_per_s"):
+        for name, results in rounds.items():
+            print(f"{key.removesuffix('_per_s') + ', ' + name:28}"
+                  f"{median(r[key] for r in results):10.0f}", end="")
+            for other, width in (("per mm", 10), ("persistent", 14)):
+                ratios = sorted(a[key] / b[key] for a, b in zip(results, rounds[other]))
+                print(f"{median(ratios):{width}.3f}{ratios[0]:7.3f}{ratios[-1]:7.3f}", end="")
+            print()
+    print("posted: per mapping / never freed 0.99")
 
 
 def edit(path: Path, text: str, function: bool = False) -> None:
@@ -148,14 +174,17 @@ def loop(kernel: Path, count: int) -> None:
             for c in columns) + f"{median(r['whole'] for r in results) / base:10.2f}")
 
 
+BENCHES = {"faults": faults, "loop": loop, "flush": flush, "huge-zero": huge_zero}
+
+
 def command() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", nargs="?", choices=("faults", "loop", "flush"), default="faults")
+    parser.add_argument("what", nargs="?", choices=BENCHES, default="faults")
     parser.add_argument("--kernel", type=Path, default=BUILD / "default/linux")
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
-    {"faults": faults, "loop": loop, "flush": flush}[options.what](options.kernel, options.rounds)
+    BENCHES[options.what](options.kernel, options.rounds)
 
 
 if __name__ == "__main__":
