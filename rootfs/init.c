@@ -12,9 +12,10 @@
  *
  * A test is any program that ends with kselftest's exit codes. It runs in its
  * own session; what it leaves running is killed. It fails as well when it
- * takes too long, and when the kernel complained meanwhile (see splats[]),
- * unless it prints "# expects-splat: SUBSTRING" for that complaint: then it
- * fails when the complaint stays away.
+ * takes too long, when the kernel has miscounted page table entries, and when
+ * the kernel complained meanwhile (see splats[]), unless it prints
+ * "# expects-splat: SUBSTRING" for that complaint: then it fails when the
+ * complaint stays away.
  *
  * Two more verbs exist for the tests of the runner outside: "panic" and "hang".
  */
@@ -474,6 +475,27 @@ static int kill_leftovers(void)
 	return n;
 }
 
+#define PTE_AUDIT "/sys/kernel/debug/pte_ref/audit"
+
+/*
+ * With CONFIG_FREE_USER_PTE the kernel compares its count of each PTE page table
+ * with the table's entries. How many are wrong; each has a line.
+ */
+static int audit_page_tables(void)
+{
+	unsigned long wrong = 1;
+	char line[256];
+	FILE *f = fopen(PTE_AUDIT, "r");
+
+	if (!f)
+		return 0;
+	while (fgets(line, sizeof(line), f))
+		if (sscanf(line, "tables %*u entries %*u wrong %lu", &wrong) != 1)
+			printf("  # page table: %s", line);
+	fclose(f);
+	return wrong;
+}
+
 static __noreturn void exec_test(const struct test *t, int fd)
 {
 	char path[512];
@@ -493,7 +515,7 @@ enum verdict { PASS, FAIL, SKIP };
 
 static enum verdict run_test(const struct test *t, int nr)
 {
-	int fds[2], status = 0, i, left;
+	int fds[2], status = 0, i, left, wrong;
 	enum verdict verdict = FAIL;
 	struct run run = { 0 };
 	bool intime;
@@ -516,6 +538,7 @@ static enum verdict run_test(const struct test *t, int nr)
 	intime = relay(&run, fds[0], pid, &status);
 	close(fds[0]);
 	left = kill_leftovers();
+	wrong = audit_page_tables();
 	read_kmsg(&run);
 
 	if (!intime)
@@ -537,6 +560,11 @@ static enum verdict run_test(const struct test *t, int nr)
 	if (run.nr_splats) {
 		printf("  # %d kernel complaint%s\n", run.nr_splats,
 		       run.nr_splats > 1 ? "s" : "");
+		verdict = FAIL;
+	}
+	if (wrong) {
+		printf("  # %d page table%s with a wrong count\n", wrong,
+		       wrong > 1 ? "s" : "");
 		verdict = FAIL;
 	}
 	for (i = 0; i < run.nr_expected; i++) {
