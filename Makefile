@@ -75,6 +75,10 @@ $(if $(filter default,$(VARIANT)),[ -L linux/linux ] || ln -s ../build/default/l
 ln -f $(out)/vmlinux.unstripped $(out)/linux; $(link_env); $(fast) --record
 endef
 
+# Next to the program, where gdb looks for what to load with it.
+autoload = $(Q)[ -L $(out)/linux-gdb.py ] || \
+	ln -s ../../scripts/gdb/linux-gdb.py $(out)/linux-gdb.py
+
 # One build at a time in a clone; guests may run side by side.
 lock = mkdir -p build && exec 9>build/.lock && { flock -n 9 || \
 	{ echo "uml-mm: waiting for another make in this clone" >&2; flock 9; }; }
@@ -116,8 +120,9 @@ list: kernel	## the names of the tests
 shell: kernel	## a shell inside the guest
 	$(Q)$(uml) --shell
 
-gdb: kernel	## T=<test> under gdb, stopped at BREAK=<function>
-	$(Q)$(uml) --gdb $(if $(BREAK),'$(BREAK)') -- $(foreach t,$(T),'$(t)')
+gdb: $(if $(ATTACH),,kernel)	## T=<test> under gdb, stopped at BREAK=<place>; ATTACH=1: what runs
+	$(Q)$(uml) $(if $(ATTACH),--attach '$(ATTACH)',--gdb $(if $(BREAK),'$(BREAK)')) \
+		-- $(foreach t,$(T),'$(t)')
 
 bench: kernel	## faults, pinned and not; B=loop: an edit until its verdict; flush; huge-zero
 	+$(Q)$(if $(filter huge-zero,$(B)),for v in per-mm persistent; do $(MAKE) --no-print-directory \
@@ -194,10 +199,12 @@ _rootfs: build/.series
 _kernel: $(out)/.configured _rootfs
 	$(Q)[ -e $(out)/rootfs.cpio ] || cp $(rootfs).cpio $(out)/rootfs.cpio
 	+$(Q)$(build)
+	$(autoload)
 
 _embed: $(out)/.configured _rootfs
 	$(Q)cmp -s $(rootfs).cpio $(out)/rootfs.cpio || cp $(rootfs).cpio $(out)/rootfs.cpio
 	+$(Q)$(build)
+	$(autoload)
 
 mm := tools/testing/selftests/mm
 selftests := $(CURDIR)/build/selftests

@@ -26,7 +26,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from common import BUILD, Fatal, main, say
+from common import BUILD, ROOT, Fatal, main, say
 
 # Kernel messages that no run may print; rootfs/init.c has the same list for
 # what happens while a test runs, where a test may announce one.
@@ -310,17 +310,65 @@ def shell(kernel: Path, args: Sequence[str]) -> int:
             termios.tcsetattr(0, termios.TCSADRAIN, tty)
 
 
-def debug(kernel: Path, args: Sequence[str], tests: Sequence[str], stop_at: str) -> int:
-    """gdb on a guest that runs tests, stopped at a function if one is given."""
+def running(kernel: Path) -> list[int]:
+    """The guests that run a program, by the pid of their kernel."""
+    def exe(pid: str) -> str:
+        try:
+            return os.readlink(f"/proc/{pid}/exe")
+        except OSError:
+            return ""
+
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and exe(entry.name) == str(kernel.resolve()):
+            try:
+                parent = (entry / "stat").read_text().rpartition(")")[2].split()[1]
+            except OSError:
+                continue
+            if exe(parent) != str(kernel.resolve()):     # not a helper of one
+                found.append(int(entry.name))
+    return sorted(found)
+
+
+def debug(kernel: Path, args: Sequence[str], tests: Sequence[str], *, stop_at: str = "",
+          attach: str = "") -> int:
+    """gdb on a guest, with the mm- commands; gdb's exit status.
+
+    Args:
+        tests: names; it stops where one of them begins. Without any, it doesn't run.
+        stop_at: a function or file:line where to stop a test instead.
+        attach: the pid of a guest to attach to, or "1" for the only one.
+
+    Raises:
+        Fatal: no gdb, one without Python, or no guest to attach to.
+    """
+    try:
+        probe = subprocess.run(["gdb", "-nx", "-batch", "-ex", "python print(6 * 7)"],
+                               capture_output=True, text=True)
+    except FileNotFoundError:
+        raise Fatal("gdb is not installed: see `make deps`") from None
+    if "42" not in probe.stdout:
+        raise Fatal("this gdb has no Python, which the mm- commands need (Debian: gdb, "
+                    "not gdb-minimal)")
     gdb = ["gdb", "-q", "-iex", "set debuginfod enabled off",
+           "-iex", "set auto-load python-scripts off",
            "-ex", "set confirm off", "-ex", "set pagination off",
-           "-ex", "set print inferior-events off",
-           "-ex", "handle SIGSEGV SIGUSR1 SIGALRM SIGIO SIGCHLD SIGWINCH nostop noprint pass",
-           *(["-ex", f"break {stop_at}", "-ex", "run"] if stop_at else []), "--args"]
+           "-ex", f"source {ROOT}/scripts/gdb/linux-gdb.py"]
     signal.signal(signal.SIGINT, lambda *_: None)   # Ctrl-C belongs to gdb
+    if attach:
+        guests = running(kernel)
+        if attach != "1":
+            guests = [pid for pid in guests if pid == int(attach)] if attach.isdigit() else []
+        if len(guests) != 1:
+            raise Fatal(f"guests that run {kernel}: {', '.join(map(str, guests))}; "
+                        f"ATTACH=<pid> chooses one" if guests else
+                        f"no guest runs {kernel}" + (f" as {attach}" if attach != "1" else ""))
+        return subprocess.call([*gdb, "-p", str(guests[0]), str(kernel)])
+    if stop_at or tests:
+        gdb += ["-ex", f"python mm.session.debug({stop_at!r}, {list(tests)!r})"]
     with tempfile.TemporaryDirectory(prefix="uml-mm-") as folder:
-        return subprocess.call([*gdb, str(kernel), f"uml_dir={folder}/", *args,
-                                "--", "timeout=86400", *tests])
+        return subprocess.call([*gdb, "--args", str(kernel), f"uml_dir={folder}/", "page_owner=on",
+                                *args, "--", "timeout=86400", *tests])
 
 
 class Console:
@@ -378,11 +426,15 @@ def command() -> int:
     parser.add_argument("--verbose", action="store_true",
                         help="show the output of passing tests, even of more than one")
     parser.add_argument("--shell", action="store_true", help="an interactive shell instead")
-    parser.add_argument("--gdb", metavar="SYMBOL", nargs="?", const="",
-                        help="under gdb, stopped at SYMBOL")
+    parser.add_argument("--gdb", metavar="PLACE", nargs="?", const="",
+                        help="under gdb, stopped at a function or file:line")
+    parser.add_argument("--attach", metavar="PID",
+                        help="gdb on the guest that runs already, 1 for the only one")
     options = parser.parse_args()
     args = [] if options.embedded else hostfs(options.rootfs)
     args += options.append.split()
+    if options.attach:
+        return debug(options.kernel, [], [], attach=options.attach)
     if options.shell:
         return shell(options.kernel, args)
     tests: list[str] = options.tests
@@ -394,7 +446,9 @@ def command() -> int:
     elif tests and tests[0] not in VERBS and not options.embedded:
         tests = match(tests, options.rootfs)
     if options.gdb is not None:
-        return debug(options.kernel, args, tests, options.gdb)
+        if options.gdb and not tests:
+            tests = test_names(options.rootfs)
+        return debug(options.kernel, args, tests, stop_at=options.gdb)
 
     console = Console(terse=len(tests) != 1 and not options.verbose)
     try:
