@@ -283,6 +283,16 @@ class Command(gdb.Command):
         """Do it."""
         raise NotImplementedError
 
+    def only(self, args: list[str]) -> str:
+        """The one argument, an expression that may have spaces in it.
+
+        Raises:
+            Error: there is none.
+        """
+        if not args:
+            raise self.usage()
+        return " ".join(args)
+
     def usage(self) -> Error:
         """What to raise when the arguments make no sense."""
         return Error(f"usage: {(self.__doc__ or '').splitlines()[0].split(': ')[0]}")
@@ -292,6 +302,8 @@ class Command(gdb.Command):
         if self.live and not gdb.selected_inferior().pid:
             raise Error("the kernel isn't running: `run`, or `make gdb T=<test>`")
         try:
+            if self.live:
+                type_of("struct page")
             self.run(gdb.string_to_argv(argument))
         except (Error, KeyboardInterrupt):
             raise

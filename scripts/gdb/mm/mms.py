@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 
 import gdb
@@ -58,7 +59,7 @@ class Mm:
         self.address = address
         self.raw = Struct("struct mm_struct", address)
 
-    @property
+    @functools.cached_property
     def owner(self) -> str:
         """Whose it is: "pid 31 (thp_fork)"."""
         for task in tasks():
@@ -124,30 +125,29 @@ def mm_of(expression: str) -> Mm:
 def maple_entries(root: int) -> Iterator[int]:
     """The entries of a maple tree of pointers, in their order."""
     if root & 3 == 2:
-        yield from _maple_node(root)
+        yield from _maple_node(root, (1 << 64) - 1)
     elif root:
         yield root      # just one, at index 0
 
 
-def _maple_node(node: int) -> Iterator[int]:
+def _maple_node(node: int, highest: int) -> Iterator[int]:
+    """The entries below a node, which is for indices up to the highest."""
     kind = node >> const("MAPLE_NODE_TYPE_SHIFT") & const("MAPLE_NODE_TYPE_MASK")
     name = next((n for n, value in enum("maple_type").items() if value == kind), f"{kind}")
     struct = {"maple_leaf_64": "struct maple_range_64"}.get(name, f"struct {name}")
     if struct not in ("struct maple_range_64", "struct maple_arange_64"):
         raise Error(f"a maple tree node of type {name}: it is being changed just now, or corrupt")
     raw = Struct(struct, node & ~const("MAPLE_NODE_MASK"))
-    pivots, slots = raw.array("pivot"), raw.array("slot")
-    last = (1 << 64) - 1
-    for i, slot in enumerate(slots):
-        # A pivot of 0 ends the node; after its last one there may be metadata.
-        if i == len(pivots) and pivots[-1] in (0, last):
-            break
+    pivots = raw.array("pivot")
+    if struct == "struct maple_arange_64" or not pivots[-1]:
+        last = raw["meta.end"]
+    else:
+        last = len(pivots) - (pivots[-1] == highest)
+    for slot, pivot in zip(raw.array("slot")[:last + 1], [*pivots, highest]):
         if slot and name == "maple_leaf_64":
             yield slot
         elif slot:
-            yield from _maple_node(slot)
-        if i < len(pivots) and (pivots[i] == last or (i and not pivots[i])):
-            break
+            yield from _maple_node(slot, pivot or highest)
 
 
 class Vma:
@@ -159,7 +159,7 @@ class Vma:
         self.start, self.end = self.raw["vm_start"], self.raw["vm_end"]
         self.flags = self.raw["vm_flags"]
 
-    @property
+    @functools.cached_property
     def mapping(self) -> int:
         """The address_space of its file; 0 without one."""
         file = self.raw["vm_file"]
@@ -169,6 +169,7 @@ class Vma:
         """The place of an address in the file, or of anonymous memory, in pages."""
         return self.raw["vm_pgoff"] + ((address - self.start) >> const("PAGE_SHIFT"))
 
+    @functools.cached_property
     def anon_vmas(self) -> set[int]:
         """The anon_vmas through which rmap reaches this area."""
         return {Struct("struct anon_vma_chain", chain)["anon_vma"] for chain in
@@ -206,7 +207,7 @@ With an address also the flags by name and what rmap reaches it through."""
     name = "mm-vma"
 
     def run(self, args: list[str]) -> None:
-        if len(args) not in (1, 2):
+        if not args:
             raise self.usage()
         from mm.stop import say_doubts
         from mm.tables import Usage
@@ -217,7 +218,7 @@ With an address also the flags by name and what rmap reaches it through."""
                           f"{Usage(mm, vma)}\n")
             say_doubts(mm=mm)
             return
-        address = int(evaluate(args[1]))
+        address = int(evaluate(self.only(args[1:])))
         vma = mm.vma_at(address)
         if not vma:
             after = next((v for v in mm.vmas() if v.start > address), None)
@@ -228,7 +229,7 @@ With an address also the flags by name and what rmap reaches it through."""
         say("flags", flag_names("vmaflag_names", vma.flags))
         say("offset", f"0x{vma.raw['vm_pgoff']:x} pages; this address is page "
                       f"0x{vma.index(address):x}")
-        say("rmap", ", ".join([f"anon_vma 0x{a:x}" for a in sorted(vma.anon_vmas())] +
+        say("rmap", ", ".join([f"anon_vma 0x{a:x}" for a in sorted(vma.anon_vmas)] +
                               ([f"i_mmap of address_space 0x{vma.mapping:x}"] if vma.mapping
                                else [])) or "no page has been faulted in")
         say("mapped", Usage(mm, vma))

@@ -130,6 +130,19 @@ class Folio:
         return self.page.has(flag)
 
     @property
+    def flags(self) -> str:
+        """Its flags by name; what the kernel names by place, by its meaning here."""
+        flags = self.page.flags.split("|")
+        if self.is_anon and not self.type:
+            flags = [{"owner_2": "anon_exclusive"}.get(f, f) for f in flags]
+        if self.has("PG_swapbacked") and not self.type:
+            flags = [{"owner_priv_1": "swapcache"}.get(f, f) for f in flags]
+        if self.large and not self.type:
+            flags += [name for name in ("partially_mapped", "has_hwpoisoned")
+                      if self.raw["_flags_1"] & _flag(f"PG_{name}")]
+        return "|".join(flags)
+
+    @property
     def nr(self) -> int:
         """Its pages."""
         return 1 << self.order
@@ -403,8 +416,8 @@ def owner_of(pfn: int) -> Owner | None:
 
 
 # What records the stack, and the allocator itself.
-RECORDING = re.compile(r"save_stack|stack_trace_save|(__)?(re)?set_page_owner|get_page_from_freelist|"
-                       r"post_alloc|prep_new_page|(__)?free_frozen|free_(unref|one)|__folio_put|"
+RECORDING = re.compile(r"save_stack|stack_trace_save|(__)?(re)?set_page_owner|post_alloc|"
+                       r"get_page_from_freelist|prep_new_page|free_(unref|one)|__folio_put|"
                        r"(__)?(alloc|free)_(frozen_)?pages|(__)?folio_alloc_noprof")
 
 
@@ -439,9 +452,7 @@ mm-refs accounts for each reference."""
     name = "mm-page"
 
     def run(self, args: list[str]) -> None:
-        if len(args) != 1:
-            raise self.usage()
-        page = Page(pfn_of(args[0]))
+        page = Page(pfn_of(self.only(args)))
         zone = text(page.zone["name"])
         say("page", f"pfn {page.pfn}, struct page 0x{page.address:x}, "
                     f"address 0x{va(page.pfn << const('PAGE_SHIFT')):x}, zone {zone}")
@@ -454,7 +465,7 @@ mm-refs accounts for each reference."""
         folio = Folio(page)
         part = f", page {page.pfn - folio.pfn} of it" if folio.large else ""
         say("folio", f"pfn {folio.pfn}, order {folio.order} ({folio.size}){part}")
-        say("flags", folio.page.flags + (f"; of this page {page.flags}" if page.is_tail else ""))
+        say("flags", folio.flags + (f"; of this page {page.flags}" if page.is_tail else ""))
         entire = (f" ({folio.entire_mapcount} by PMD, this page {page.own_mapcount} by PTE)"
                   if folio.large else "")
         say("counts", f"refcount {folio.refs}, mapcount {folio.mapcount}{entire}, "

@@ -14,7 +14,7 @@ from mm.kernel import (Command, Error, Struct, address_of, field, has_symbol, nu
 from mm.mms import Mm, Vma, flag_set, mms
 from mm.page import Folio, folio_of, owner_of
 from mm.stop import frames, one_line, points_to, say_doubts, sleepers, variables
-from mm.tables import all_tables, kind_of
+from mm.tables import all_tables, kind_of, shift_of
 
 # Functions whose caller holds a reference to the folio that they are given.
 CALLER_HOLDS = re.compile(
@@ -67,7 +67,7 @@ def rmap_misses(folio: Folio, mapping: Mapping, vma: Vma | None) -> str:
     if folio.is_ksm or not folio.mapping:
         return ""
     if folio.is_anon:
-        if folio.mapping not in vma.anon_vmas():
+        if folio.mapping not in vma.anon_vmas:
             return "its area isn't on the folio's anon_vma"
     elif vma.mapping != folio.mapping:
         return "its area maps another file"
@@ -218,7 +218,7 @@ class Ledger:
         return sum(r.count for r in self.rows if r.name in ("PMD mappings", "PTE mappings"))
 
     def _mapped(self) -> Iterator[Row]:
-        folio, where = self.folio, dict[str, list[str]](pmd=[], pte=[])
+        folio, where = self.folio, dict[str, list[Mapping]](pmd=[], pte=[])
         areas: dict[int, list[Vma]] = {}
         for mapping in self.found:
             if mapping.kind == "migration":
@@ -233,9 +233,9 @@ class Ledger:
                 continue
             if why := rmap_misses(folio, mapping, vma):
                 self.unreachable.append(f"0x{mapping.address:x} in {mapping.mm.owner}: {why}")
-            where[mapping.level].append(f"0x{mapping.address:x} in {mapping.mm.owner}")
+            where[mapping.level].append(mapping)
         for level, found in where.items():
-            yield Row(f"{level.upper()} mappings", len(found), shortened(found))
+            yield Row(f"{level.upper()} mappings", len(found), places(found))
 
     def _rows(self) -> Iterator[Row]:
         folio = self.folio
@@ -278,6 +278,18 @@ class Ledger:
                 yield Row("memory failure", 1, "keeps it for good")
 
 
+def places(found: list[Mapping]) -> str:
+    """Where mappings are, those that follow one another as one."""
+    runs: list[tuple[Mapping, int]] = []        # the first, the end
+    for mapping in found:
+        size = 1 << shift_of(mapping.level)
+        if runs and runs[-1][0].mm is mapping.mm and runs[-1][1] == mapping.address:
+            runs[-1] = runs[-1][0], mapping.address + size
+        else:
+            runs.append((mapping, mapping.address + size))
+    return shortened([f"{first.address:x}-{end:x} of {first.mm.owner}" for first, end in runs])
+
+
 def shortened(what: list[str], limit: int = 4) -> str:
     """The first of a list, and how many more."""
     more = f" and {len(what) - limit} more" if len(what) > limit else ""
@@ -299,9 +311,7 @@ sleeping tasks that have it in a variable or on their stack."""
     name = "mm-refs"
 
     def run(self, args: list[str]) -> None:
-        if len(args) != 1:
-            raise self.usage()
-        folio = folio_of(args[0])
+        folio = folio_of(self.only(args))
         ledger = Ledger(folio)
         say("folio", folio)
         for row in ledger.rows:
@@ -318,8 +328,8 @@ sleeping tasks that have it in a variable or on their stack."""
         if ledger.migrating:
             say("entries", f"{ledger.migrating} migration entries name it")
         if ledger.uncounted:
-            found = [f"0x{m.address:x} in {m.mm.owner}" for m in ledger.uncounted]
-            say("mapped", f"{len(found)} times without a reference: {shortened(found)}")
+            say("mapped", f"{len(ledger.uncounted)} times without a reference: "
+                          f"{places(ledger.uncounted)}")
         if ledger.mapcount != folio.mapcount and not folio.type == "hugetlb":
             say("mapcount", f"{folio.mapcount}, but {ledger.mapcount} mappings found: DISAGREES")
         for what in ledger.unreachable:
@@ -357,10 +367,7 @@ goes with `delete`, and stays where the folio is when that is freed."""
 
     def run(self, args: list[str]) -> None:
         log = "-log" in args
-        rest = [a for a in args if a != "-log"]
-        if len(rest) != 1:
-            raise self.usage()
-        folio = folio_of(rest[0])
+        folio = folio_of(self.only([a for a in args if a != "-log"]))
         RefWatch(folio, log)
         say("watching", f"{folio}")
 
@@ -386,8 +393,7 @@ The count is one for the shrinker and one for each mm that has ever mapped it.""
         say("folio", folio)
         found = [m for m in mappings(folio) if m.level == "pmd"]
         users = [mm for mm in mms() if flag_set(mm, const("MMF_HUGE_ZERO_FOLIO"))]
-        say("mapped", f"{len(found)} times" + (": " + shortened(
-            [f"0x{m.address:x} in {m.mm.owner}" for m in found]) if found else ""))
+        say("mapped", f"{len(found)} times" + (f": {places(found)}" if found else ""))
         say("users", f"{len(users)} mms" + (": " + shortened(
             [mm.owner for mm in users]) if users else ""))
         if has_symbol("huge_zero_refcount"):

@@ -14,7 +14,7 @@ from mm.constants import const
 from mm.kernel import (Command, Error, address_of, evaluate, field, has_field, has_symbol,
                        list_of, number, read, say)
 from mm.mms import Mm, Vma, mm_of
-from mm.page import Folio, Page, max_pfn, va
+from mm.page import Folio, Page, max_pfn, pa, va
 
 LEVELS = ("pgd", "pud", "pmd", "pte")       # the p4d is folded into the pgd
 
@@ -178,7 +178,9 @@ class Usage:
 
     def __init__(self, mm: Mm, vma: Vma) -> None:
         self.kb: Counter[str] = Counter()
-        zero_huge = number("huge_zero_pfn") if has_symbol("huge_zero_pfn") else -1
+        zeroes = {pa(address_of("empty_zero_page")) >> const("PAGE_SHIFT"): "zero"}
+        if has_symbol("huge_zero_pfn"):
+            zeroes[number("huge_zero_pfn")] = "huge zero"
         for level, base, _, _, values in all_tables(mm, vma.start, vma.end):
             size = 1 << shift_of(level)
             for index, value in enumerate(values):
@@ -189,8 +191,8 @@ class Usage:
                 if kind in ("none", "table"):
                     continue
                 if kind == "page":
-                    kind = "4K" if level == "pte" else \
-                        "huge zero" if value >> const("PAGE_SHIFT") == zero_huge else "PMD"
+                    kind = zeroes.get(value >> const("PAGE_SHIFT"),
+                                      "4K" if level == "pte" else "PMD")
                 elif level == "pmd":
                     kind += " PMD"
                 self.kb[kind] += size >> 10
@@ -281,11 +283,6 @@ def host_view(mm: Mm, entry: Entry, address: int) -> tuple[str, bool | None]:
 
 # ---- the commands
 
-def user_address(expression: str) -> int:
-    """An argument that is an address."""
-    return int(evaluate(expression)) & (1 << 64) - 1
-
-
 class MmWalk(Command):
     """mm-walk PID ADDRESS: the way of an address through the page tables.
 
@@ -298,10 +295,10 @@ brought up to date."""
     name = "mm-walk"
 
     def run(self, args: list[str]) -> None:
-        if len(args) != 2:
+        if len(args) < 2:
             raise self.usage()
         from mm.stop import say_doubts
-        mm, address = mm_of(args[0]), user_address(args[1])
+        mm, address = mm_of(args[0]), int(evaluate(self.only(args[1:]))) & (1 << 64) - 1
         vma = mm.vma_at(address)
         if vma:
             say("area", f"{vma.start:x}-{vma.end:x} {vma.letters} {vma.name}, of {mm.owner}")
@@ -332,10 +329,8 @@ kernel has counted (VmPTE)."""
     name = "mm-ptes"
 
     def run(self, args: list[str]) -> None:
-        if len(args) != 1:
-            raise self.usage()
         from mm.stop import say_doubts
-        mm, tables, used_all = mm_of(args[0]), 0, 0
+        mm, tables, used_all = mm_of(self.only(args)), 0, 0
         upper, deposited, pmd = 0, deposits(mm), shift_of("pmd")
         for level, base, pfn, _, values in all_tables(mm):
             if level != "pte":

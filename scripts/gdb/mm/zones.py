@@ -165,10 +165,8 @@ which), or not for reclaim."""
     name = "mm-lru"
 
     def run(self, args: list[str]) -> None:
-        if len(args) > 1:
-            raise self.usage()
         if args:
-            folio = folio_of(args[0])
+            folio = folio_of(self.only(args))
             for lru in lru_lists():
                 pfns = list(pages_on(lru.head)) if lru.head else []
                 if folio.pfn in pfns:
