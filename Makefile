@@ -87,7 +87,7 @@ lock = mkdir -p build && exec 9>build/.lock && { flock -n 9 || \
 xdist = $(if $(shell $(PYTHON) -c 'import xdist; print(1)' 2>/dev/null),-n$(JOBS))
 
 .DEFAULT_GOAL := run
-.PHONY: run test watch stress coverage selftests list shell gdb bench mutants linux patches \
+.PHONY: run test watch stress coverage selftests list shell gdb trace pagemap bench mutants linux patches \
 	check-series kernel deps clean distclean help
 
 ## Run
@@ -123,6 +123,12 @@ shell: kernel	## a shell inside the guest
 gdb: $(if $(ATTACH),,kernel)	## T=<test> under gdb, stopped at BREAK=<place>; ATTACH=1: what runs
 	$(Q)$(uml) $(if $(ATTACH),--attach '$(ATTACH)',--gdb $(if $(BREAK),'$(BREAK)')) \
 		-- $(foreach t,$(T),'$(t)')
+
+trace: kernel	## T=<test>: who moved its references, how it was mapped, as text and SVG
+	$(Q)$(PYTHON) scripts/record.py --kernel $(out)/linux --append '$(append)' -- '$(T)'
+
+pagemap: kernel	## T=<test>: guest memory before and after it, by use and order (SVG)
+	$(Q)$(PYTHON) scripts/pagemap.py --kernel $(out)/linux --append '$(append)' -- '$(T)'
 
 bench: kernel	## faults, pinned and not; B=loop: an edit until its verdict; flush; huge-zero
 	+$(Q)$(if $(filter huge-zero,$(B)),for v in per-mm persistent; do $(MAKE) --no-print-directory \

@@ -69,7 +69,7 @@ static struct test tests[MAX_TESTS];
 static int nr_tests;
 static int kmsg = -1;
 static int timeout_secs = 60;
-static const char *coverage_dir;
+static const char *coverage_dir, *trace_dir;
 
 /* What one test has said and met. */
 struct run {
@@ -160,6 +160,75 @@ static __noreturn __printf(1, 2) void usage(const char *fmt, ...)
 	vfprintf(stderr, fmt, ap);
 	va_end(ap);
 	power_off(EXIT_USAGE);
+}
+
+#define TRACING "/sys/kernel/tracing"
+#define TRACE_OUT "/tmp/trace"
+
+static void tracing(const char *file, const char *value)
+{
+	char path[128];
+	int fd;
+
+	snprintf(path, sizeof(path), TRACING "/%s", file);
+	fd = open(path, O_WRONLY);
+	if (fd < 0 || write(fd, value, strlen(value)) < 0)
+		fprintf(stderr, "init: %s: %s\n", path, strerror(errno));
+	close(fd);
+}
+
+/*
+ * trace=DIR: while tests run, record the events that DIR/events on the host
+ * names, a group a line, each event with its stack, and leave them in DIR/trace.
+ * Groups that this kernel doesn't have are left out.
+ */
+static void start_trace(void)
+{
+	char line[64], path[128];
+	FILE *f;
+
+	mkdir(TRACE_OUT, 0755);
+	if (mount("none", TRACE_OUT, "hostfs", 0, trace_dir))
+		usage("trace=%s: %s\n", trace_dir, strerror(errno));
+	tracing("tracing_on", "0");
+	tracing("buffer_size_kb", "65536");
+	tracing("trace_clock", "mono");
+	tracing("options/stacktrace", "1");
+	tracing("options/hash-ptr", "0");
+	tracing("options/overwrite", "0");
+	f = fopen(TRACE_OUT "/events", "r");
+	while (f && fgets(line, sizeof(line), f)) {
+		line[strcspn(line, "\n")] = 0;
+		snprintf(path, sizeof(path), TRACING "/events/%s", line);
+		if (!access(path, F_OK)) {
+			snprintf(path, sizeof(path), "events/%s/enable", line);
+			tracing(path, "1");
+		}
+	}
+	if (f)
+		fclose(f);
+	tracing("tracing_on", "1");
+}
+
+static void save_trace(void)
+{
+	static char data[1 << 16];
+	int in, out;
+	ssize_t len;
+
+	tracing("tracing_on", "0");
+	in = open(TRACING "/trace", O_RDONLY);
+	out = open(TRACE_OUT "/trace", O_WRONLY | O_CREAT | O_TRUNC, 0644);
+	while ((len = read(in, data, sizeof(data))) > 0)
+		if (write(out, data, len) != len) {
+			len = -1;
+			break;
+		}
+	if (len)
+		fprintf(stderr, "init: trace: %s\n", strerror(errno));
+	close(in);
+	close(out);
+	umount(TRACE_OUT);
 }
 
 static void mount_all(void)
@@ -658,6 +727,8 @@ static int run_selected(void)
 		printf("# the kernel complained before the first test\n");
 	if (coverage_dir)
 		reset_coverage();
+	if (trace_dir)
+		start_trace();
 
 	for (i = 0, nr = 0; i < nr_tests; i++) {
 		long scans;
@@ -669,6 +740,8 @@ static int run_selected(void)
 		if (khugepaged_scans() != scans)
 			settle_khugepaged(0);
 	}
+	if (trace_dir)
+		save_trace();
 	printf("# totals: %d passed, %d failed, %d skipped\n",
 	       count[PASS], count[FAIL], count[SKIP]);
 	return count[FAIL] || boot.nr_splats;
@@ -756,6 +829,8 @@ int main(int argc, char **argv)
 			limit = argv[i] + 8;
 		else if (!strncmp(argv[i], "gcov=", 5))
 			coverage_dir = argv[i] + 5;
+		else if (!strncmp(argv[i], "trace=", 6))
+			trace_dir = argv[i] + 6;
 		else
 			names[nr++] = argv[i];
 	}

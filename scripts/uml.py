@@ -101,6 +101,20 @@ def match(patterns: Sequence[str], rootfs: Path) -> list[str]:
     return [t for t in tests + bench if t in chosen]
 
 
+def match_one(pattern: str, rootfs: Path) -> str:
+    """The test that a name or glob means.
+
+    Raises:
+        Fatal: it means none, or more than one.
+    """
+    if not pattern:
+        raise Fatal("which test? T=<test>; `make list` lists them")
+    tests = match([pattern], rootfs)
+    if len(tests) > 1:
+        raise Fatal(f"one test at a time: {', '.join(tests)}")
+    return tests[0]
+
+
 def parse(output: str) -> list[Test]:
     """The tests of a console's KTAP."""
     tests, own = [], []
@@ -330,6 +344,26 @@ def running(kernel: Path) -> list[int]:
     return sorted(found)
 
 
+def gdb_command() -> list[str]:
+    """gdb with the mm- commands.
+
+    Raises:
+        Fatal: there is none, or one without Python.
+    """
+    try:
+        probe = subprocess.run(["gdb", "-nx", "-batch", "-ex", "python print(6 * 7)"],
+                               capture_output=True, text=True)
+    except FileNotFoundError:
+        raise Fatal("gdb is not installed: see `make deps`") from None
+    if "42" not in probe.stdout:
+        raise Fatal("this gdb has no Python, which the mm- commands need (Debian: gdb, "
+                    "not gdb-minimal)")
+    return ["gdb", "-q", "-iex", "set debuginfod enabled off",
+            "-iex", "set auto-load python-scripts off",
+            "-ex", "set confirm off", "-ex", "set pagination off",
+            "-ex", f"source {ROOT}/scripts/gdb/linux-gdb.py"]
+
+
 def debug(kernel: Path, args: Sequence[str], tests: Sequence[str], *, stop_at: str = "",
           attach: str = "") -> int:
     """gdb on a guest, with the mm- commands; gdb's exit status.
@@ -342,18 +376,7 @@ def debug(kernel: Path, args: Sequence[str], tests: Sequence[str], *, stop_at: s
     Raises:
         Fatal: no gdb, one without Python, or no guest to attach to.
     """
-    try:
-        probe = subprocess.run(["gdb", "-nx", "-batch", "-ex", "python print(6 * 7)"],
-                               capture_output=True, text=True)
-    except FileNotFoundError:
-        raise Fatal("gdb is not installed: see `make deps`") from None
-    if "42" not in probe.stdout:
-        raise Fatal("this gdb has no Python, which the mm- commands need (Debian: gdb, "
-                    "not gdb-minimal)")
-    gdb = ["gdb", "-q", "-iex", "set debuginfod enabled off",
-           "-iex", "set auto-load python-scripts off",
-           "-ex", "set confirm off", "-ex", "set pagination off",
-           "-ex", f"source {ROOT}/scripts/gdb/linux-gdb.py"]
+    gdb = gdb_command()
     signal.signal(signal.SIGINT, lambda *_: None)   # Ctrl-C belongs to gdb
     if attach:
         guests = running(kernel)

@@ -15,7 +15,8 @@ from typing import Any, ClassVar, NamedTuple
 
 import gdb
 
-Error = gdb.GdbError        # one line, without a traceback
+class Error(gdb.GdbError):      # type: ignore[misc]
+    """What a command can't do, in one line."""
 
 
 # ---- memory
@@ -74,7 +75,7 @@ class Field(NamedTuple):
     offset: int         # in bytes
     size: int
     signed: bool
-    count: int          # of elements, for an array (of arrays): size is one's then
+    elements: int       # of an array (of arrays), whose size is one's then
 
     def of(self, block: memoryview | bytes, base: int = 0) -> int:
         """Its value in a block that holds the structure at an offset."""
@@ -148,7 +149,7 @@ class Struct:
     def array(self, path: str) -> Sequence[int]:
         """All elements of a member that is an array of numbers."""
         where = field(self.kind, path)
-        return [where.of(self.data, i * where.size) for i in range(where.count)]
+        return [where.of(self.data, i * where.size) for i in range(where.elements)]
 
     def at(self, path: str) -> int:
         """The address of a member."""
@@ -157,7 +158,7 @@ class Struct:
     def string(self, path: str) -> str:
         """A member that is an array of char."""
         where = field(self.kind, path)
-        raw = bytes(self.data[where.offset:where.offset + where.count])
+        raw = bytes(self.data[where.offset:where.offset + where.elements])
         return raw.partition(b"\0")[0].decode(errors="replace")
 
     def follow(self, path: str, kind: str) -> Struct | None:

@@ -213,9 +213,9 @@ With an address also the flags by name and what rmap reaches it through."""
         from mm.tables import Usage
         mm = mm_of(args[0])
         if len(args) == 1:
-            for vma in mm.vmas():
-                gdb.write(f"{vma.start:x}-{vma.end:x} {vma.letters} {vma.name:32} "
-                          f"{Usage(mm, vma)}\n")
+            for area in mm.vmas():
+                gdb.write(f"{area.start:x}-{area.end:x} {area.letters} {area.name:32} "
+                          f"{Usage(mm, area)}\n")
             say_doubts(mm=mm)
             return
         address = int(evaluate(self.only(args[1:])))

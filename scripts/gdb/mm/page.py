@@ -237,7 +237,7 @@ class Folio:
             return "file"
         if self.has("PG_reserved"):
             return "reserved"
-        return "kernel" if self.refs > 0 else "unused"
+        return "kernel" if self.refs > 0 else "frozen"
 
     @property
     def size(self) -> str:

@@ -193,7 +193,7 @@ class Row(NamedTuple):
     """A kind of holder."""
 
     name: str
-    count: int
+    refs: int
     detail: str = ""
 
 
@@ -209,13 +209,13 @@ class Ledger:
         self.uncounted: list[Mapping] = []
         self.unreachable: list[str] = []
         self.migrating = 0
-        self.rows = [row for row in self._rows() if row.count]
-        self.unattributed = folio.refs - sum(row.count for row in self.rows)
+        self.rows = [row for row in self._rows() if row.refs]
+        self.unattributed = folio.refs - sum(row.refs for row in self.rows)
 
     @property
     def mapcount(self) -> int:
         """The mappings that count."""
-        return sum(r.count for r in self.rows if r.name in ("PMD mappings", "PTE mappings"))
+        return sum(r.refs for r in self.rows if r.name in ("PMD mappings", "PTE mappings"))
 
     def _mapped(self) -> Iterator[Row]:
         folio, where = self.folio, dict[str, list[Mapping]](pmd=[], pte=[])
@@ -315,7 +315,7 @@ sleeping tasks that have it in a variable or on their stack."""
         ledger = Ledger(folio)
         say("folio", folio)
         for row in ledger.rows:
-            gdb.write(f"  {row.name:15}{row.count:6}  {row.detail}\n")
+            gdb.write(f"  {row.name:15}{row.refs:6}  {row.detail}\n")
         gdb.write(f"  {'unattributed':15}{ledger.unattributed:6}\n")
         if ledger.unattributed > 0:
             for at in frames():

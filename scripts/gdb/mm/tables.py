@@ -53,6 +53,7 @@ class Entry(NamedTuple):
     @property
     def flags(self) -> str:
         """Its bits by name."""
+        bits: tuple[str, ...]
         if self.kind in ("page", "table"):
             bits = ("PRESENT", "PROTNONE", "HUGE", "RW", "USER", "ACCESSED", "DIRTY", "NEEDSYNC")
         else:

@@ -37,7 +37,7 @@ def pcp_lists() -> Iterator[tuple[str, int, list[int]]]:
     lists = field("struct per_cpu_pages", "lists")
     for zone in zones():
         for _, pageset in per_cpu(zone["per_cpu_pageset"]):
-            for index in range(lists.count):
+            for index in range(lists.elements):
                 order = index // kinds
                 if order > costly:
                     order = const("PMD_SHIFT") - const("PAGE_SHIFT")
@@ -73,11 +73,11 @@ nr_free of each order and the zone's free pages. Then the per-CPU lists."""
             say("zone", f"{text(zone['name'])}, from page {zone['zone_start_pfn']}, "
                         f"{zone['present_pages']} pages")
             free = 0
-            for order in range(area.count):
+            for order in range(area.elements):
                 raw = Struct("struct free_area", zone.address + area.offset + order * area.size)
                 count = {kind: sum(1 for _ in pages_on(raw.address + heads.offset +
                                                        i * heads.size))
-                         for i, kind in enumerate(kinds[:heads.count])}
+                         for i, kind in enumerate(kinds[:heads.elements])}
                 blocks = sum(count.values())
                 free += blocks << order
                 if blocks or raw["nr_free"]:
@@ -141,10 +141,10 @@ def gen_lists(vec: int, cgroup: str) -> Iterator[LruList]:
     """The lists of the multi-gen LRU of a cgroup that have something on them."""
     heads, counts = (field("struct lruvec", f"lrugen.{n}") for n in ("folios", "nr_pages"))
     sizes, gens = Struct("struct lruvec", vec).array("lrugen.nr_pages"), const("MAX_NR_GENS")
-    for index in range(counts.count):
+    for index in range(counts.elements):
         head = vec + heads.offset + index * heads.size
         if sizes[index] or u64(head) != head:
-            gen, kind = divmod(index * 2 * gens // counts.count, 2)
+            gen, kind = divmod(index * 2 * gens // counts.elements, 2)
             yield LruList(cgroup, f"gen {gen} {('anon', 'file')[kind]}", head, sizes[index])
 
 

@@ -1,0 +1,137 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0
+"""A picture of the guest's memory by page: before a test, at its end, after it.
+
+gdb stops the kernel at these moments and reads every struct page. Each line of
+the picture is 2 MB; what was free all the time is left out. Above is what the
+pages are used for, below the order of the folio or free block that they are in. A
+table says the same in numbers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import tempfile
+from collections import Counter
+from pathlib import Path
+
+import uml
+from common import BUILD, Fatal, main
+
+LINE = 512      # pages
+USES = {"free": "#eeeeee", "anon": "#4c9be8", "ksm": "#76d7c4", "file": "#58b368",
+        "shmem": "#1b5e20", "hugetlb": "#8e44ad", "huge zero": "#b8860b", "zero": "#e0c84c",
+        "page table": "#c0392b", "slab": "#e67e22", "kernel": "#888888", "reserved": "#444444",
+        "other": "black"}
+Moments = dict[str, list[tuple[int, int, str]]]     # (first pfn, order, use)
+
+
+def record(kernel: Path, args: list[str], test: str) -> Moments:
+    """Memory at three moments of a test.
+
+    Raises:
+        Fatal: gdb couldn't stop there.
+    """
+    with tempfile.TemporaryDirectory(prefix="uml-mm-") as folder:
+        path = f"{folder}/pages"
+        gdb = [*uml.gdb_command(), "-batch", "-ex", "python import mm.snapshot",
+               "-ex", f"python mm.snapshot.record({test!r}, {path!r})", "--args", str(kernel),
+               f"uml_dir={folder}/", *args, "--", "timeout=86400", test]
+        done = subprocess.run(gdb, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        try:
+            return dict(json.loads(Path(path).read_text()))
+        except OSError:
+            why = [line for line in done.stderr.splitlines() if "rror" in line] or ["?"]
+            raise Fatal(f"no picture: {why[0]}") from None
+
+
+def table(moments: Moments) -> list[str]:
+    """Pages by use and by order, at each moment."""
+    lines = [f"{'pages':16}" + "".join(f"{name:>12}" for name in moments)]
+    for title, column in (("", 2), ("order ", 1)):
+        counts = [Counter[object]() for _ in moments]
+        for count, pages in zip(counts, moments.values()):
+            for block in pages:
+                if title == "" or block[2] != "free":
+                    count[block[column]] += 1 << block[1]
+        for key in sorted(set().union(*counts), key=str if title == "" else int):
+            name = f"used, order {key}" if title else str(key)
+            lines.append(f"{name:16}" + "".join(f"{count[key]:12}" for count in counts))
+    return lines
+
+
+def picture(moments: Moments, test: str, path: Path) -> None:
+    """The moments as an SVG.
+
+    Raises:
+        Fatal: matplotlib isn't installed.
+    """
+    try:
+        import matplotlib
+        matplotlib.use("svg")
+        from matplotlib import pyplot
+        from matplotlib.colors import ListedColormap
+        from matplotlib.patches import Patch
+    except ImportError:
+        raise Fatal("the picture needs python3-matplotlib: see `make deps`") from None
+    uses, seen = list(USES), set[str]()
+    maps = []       # of each moment: the use and the order of each page
+    for pages in moments.values():
+        use_of, order_of = list[int](), list[int]()
+        for _, order, use in pages:
+            name = use if use in USES else "other"
+            seen.add(name)
+            use_of += [uses.index(name)] * (1 << order)
+            order_of += [order] * (1 << order)
+        maps.append((use_of, order_of))
+    free = [uses.index("free")] * LINE
+    lines = [at for at in range(0, len(maps[0][0]), LINE)
+             if any(use_of[at:at + LINE] != free for use_of, _ in maps)]
+    figure, axes = pyplot.subplots(2, len(moments), figsize=(4 * len(moments), 9), squeeze=False,
+                                   sharex=True, sharey=True, layout="constrained")
+    for column, moment in enumerate(moments):
+        for row, (colours, top) in enumerate((
+                (ListedColormap(list(USES.values())), len(uses) - 1), ("viridis", 10))):
+            axis = axes[row][column]
+            grid = [maps[column][row][at:at + LINE] for at in lines]
+            shown = axis.imshow(grid, aspect="auto", cmap=colours, vmin=0, vmax=top,
+                                interpolation="nearest")
+            axis.set_title(f"{moment}: {'order' if row else 'use'}", fontsize=9)
+            step = max(1, len(lines) // 20)
+            axis.set_yticks(range(0, len(lines), step), [str(at) for at in lines[::step]],
+                            fontsize=6)
+        axes[1][column].set_xlabel("page in 2 MB")
+    axes[0][0].set_ylabel("first pfn of 2 MB")
+    axes[1][0].set_ylabel("first pfn of 2 MB")
+    axes[0][-1].legend(handles=[Patch(facecolor=USES[u], edgecolor="black", label=u)
+                                for u in uses if u in seen], fontsize=7, loc="upper left",
+                       bbox_to_anchor=(1.02, 1))
+    figure.colorbar(shown, ax=axes[1][-1], label="order")
+    figure.suptitle(test)
+    figure.savefig(path)
+    pyplot.close(figure)
+
+
+def command() -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("test", help="the test to look at")
+    parser.add_argument("--kernel", type=Path, default=BUILD / "default/linux")
+    parser.add_argument("--rootfs", type=Path, default=BUILD / "rootfs")
+    parser.add_argument("--append", default="", help="more kernel arguments")
+    options = parser.parse_args()
+    test = uml.match_one(options.test, options.rootfs)
+    moments = record(options.kernel, [*uml.hostfs(options.rootfs), *options.append.split()], test)
+    print("\n".join(table(moments)))
+    path = BUILD / "trace" / f"{test}-pages.svg"
+    path.parent.mkdir(exist_ok=True)
+    picture(moments, test, path)
+    print(path)
+    return 0
+
+
+if __name__ == "__main__":
+    main(command)
