@@ -41,7 +41,7 @@ def test_help() -> None:
     verbs = set(re.findall(r"^  ([a-z-]+) ", make(ROOT, "help").stdout, re.M))
     assert {"run", "test", "linux", "kernel", "patches", "check-series", "shell", "gdb",
             "mutants", "bench", "watch", "coverage", "stress", "clean", "distclean",
-            "deps"} <= verbs
+            "deps", "trace", "pagemap"} <= verbs
 
 
 def test_path_with_a_space(tmp_path: Path) -> None:

@@ -34,6 +34,8 @@ def debug(kernel: Path, test: str, place: str, commands: str, *args: str,
     done = subprocess.run([*RUNNER, "--kernel", str(kernel), *args, "--gdb", place, test],
                           input=f"source {STOPS}\n{commands}\nkill\nquit\n", capture_output=True,
                           text=True, timeout=120, env=env)
+    if skip := re.search(r"^ok 1 \S+ # SKIP (.*)", done.stdout, re.M):
+        pytest.skip(skip[1])
     assert "Traceback" not in done.stdout + done.stderr, done.stdout + done.stderr
     return done.stdout + done.stderr
 

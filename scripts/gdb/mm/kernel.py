@@ -325,14 +325,17 @@ def evaluate(expression: str) -> gdb.Value:
     """
     try:
         value = gdb.parse_and_eval(expression)
-        if value.is_optimized_out:
-            raise Error(f"{expression} is optimized out here: try the caller's frame (`up`)")
         value.fetch_lazy()
-        return value
+        gone = value.is_optimized_out
     except gdb.MemoryError:
         raise Error(f"{expression} can't be read") from None
     except gdb.error as why:
-        raise Error(str(why).splitlines()[0]) from None
+        gone = "optimized out" in str(why)
+        if not gone:
+            raise Error(str(why).splitlines()[0]) from None
+    if gone:
+        raise Error(f"{expression} is optimized out here: try the caller's frame (`up`)")
+    return value
 
 
 def pointer_or_number(expression: str) -> tuple[str, int]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import gdb
 from mm.constants import const
 from mm.kernel import (Command, Error, Struct, address_of, enum, evaluate, field, flag_names,
-                       flag_table, has_symbol, list_of, pointer_or_number, say, symbol)
+                       flag_table, has_symbol, list_of, number, pointer_or_number, say, symbol)
 
 
 # ---- tasks
@@ -31,7 +31,10 @@ def current() -> Struct:
     A condition of a breakpoint asks: were it slower than the guest's timer, whose
     signal comes while gdb steps off the breakpoint, that would never end.
     """
-    cpu = int(gdb.parse_and_eval("__curr_cpu")) if has_symbol("__curr_cpu") else 0
+    cpu = 0
+    if has_symbol("cpu_threads"):       # by pthread_t, which is where fs points to
+        me, threads = int(gdb.parse_and_eval("$fs_base")), symbol("cpu_threads")
+        cpu = next((i for i in range(number("nr_cpu_ids")) if int(threads[i]) == me), 0)
     return Struct("struct task_struct", int(symbol("cpu_tasks")[cpu]))
 
 

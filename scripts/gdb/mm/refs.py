@@ -13,7 +13,7 @@ from mm.kernel import (Command, Error, Struct, address_of, field, has_symbol, nu
                        per_cpu, read, say, symbol, type_of, u64)
 from mm.mms import Mm, Vma, flag_set, mms
 from mm.page import Folio, folio_of, owner_of
-from mm.stop import frames, one_line, points_to, say_doubts, sleepers, variables
+from mm.stop import each_cpu, frames, one_line, points_to, say_doubts, sleepers, variables
 from mm.tables import all_tables, kind_of, shift_of
 
 # Functions whose caller holds a reference to the folio that they are given.
@@ -158,12 +158,13 @@ def in_cpu_batches(folio: Folio) -> Iterator[tuple[str, int]]:
 def in_gathers(folio: Folio) -> int:
     """How many references the mmu_gather of a frame of the stack is going to drop."""
     gathers: set[int] = set()
-    for at in frames():
-        for _, value in variables(at):
-            type_ = value.type.strip_typedefs()
-            if type_.code == gdb.TYPE_CODE_PTR and \
-                    str(type_.target().strip_typedefs()) == "struct mmu_gather":
-                gathers.add(int(value))
+    for _ in each_cpu():
+        for at in frames():
+            for _, value in variables(at):
+                type_ = value.type.strip_typedefs()
+                if type_.code == gdb.TYPE_CODE_PTR and \
+                        str(type_.target().strip_typedefs()) == "struct mmu_gather":
+                    gathers.add(int(value))
     found = 0
     for gather in gathers:
         batch, active = gather + field("struct mmu_gather", "local").offset, \
@@ -266,7 +267,8 @@ class Ledger:
             by = next(iter(owner.stack), "") if owner else ""
             yield Row("allocation", 1, f"its user's, allocated by {by}" if by else "its user's")
         else:
-            caller = next((f"{at}" for at in frames() if CALLER_HOLDS.match(at.function) and
+            caller = next((f"{at}{cpu}" for cpu in each_cpu() for at in frames()
+                           if CALLER_HOLDS.match(at.function) and
                            any(points_to(v, folio) for _, v in variables(at))), "")
             off = not folio.has("PG_lru") and not batched
             if off and not folio.has("PG_hwpoison"):
@@ -318,11 +320,11 @@ sleeping tasks that have it in a variable or on their stack."""
             gdb.write(f"  {row.name:15}{row.refs:6}  {row.detail}\n")
         gdb.write(f"  {'unattributed':15}{ledger.unattributed:6}\n")
         if ledger.unattributed > 0:
-            for at in frames():
-                for name, value in variables(at):
-                    if points_to(value, folio):
-                        say("maybe", f"{at} has it in {name}")
-                        break
+            for cpu in each_cpu():
+                for at in frames():
+                    held = [n for n, value in variables(at) if points_to(value, folio)]
+                    if held:
+                        say("maybe", f"{at}{cpu} has it in {', '.join(held)}")
             for sleeper in sleepers(folio):
                 say("maybe", sleeper)
         if ledger.migrating:
@@ -330,7 +332,7 @@ sleeping tasks that have it in a variable or on their stack."""
         if ledger.uncounted:
             say("mapped", f"{len(ledger.uncounted)} times without a reference: "
                           f"{places(ledger.uncounted)}")
-        if ledger.mapcount != folio.mapcount and not folio.type == "hugetlb":
+        if ledger.mapcount != folio.mapcount:
             say("mapcount", f"{folio.mapcount}, but {ledger.mapcount} mappings found: DISAGREES")
         for what in ledger.unreachable:
             say("rmap", f"does not reach {what}")

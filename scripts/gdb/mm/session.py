@@ -13,8 +13,8 @@ from mm.refs import MmBreakRefs, MmHugeZero, MmRefs
 from mm.tables import MmPtes, MmWalk
 from mm.zones import MmBuddy, MmLru
 
-# What UML uses for itself: page faults, its timer, its devices, its stubs.
-SIGNALS = "SIGSEGV SIGUSR1 SIGALRM SIGIO SIGCHLD SIGWINCH"
+# What UML uses for itself: page faults, its timer, devices, stubs, and other CPUs (SIG34).
+SIGNALS = "SIGSEGV SIGUSR1 SIGALRM SIGIO SIGCHLD SIGWINCH SIG34"
 
 
 class TestStop(gdb.Breakpoint):

@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 import gdb
 from mm.constants import const
-from mm.kernel import Struct, function_at, read, say, u64
+from mm.kernel import (Struct, function_at, has_field, has_symbol, number, read, say, symbol,
+                       u64)
 from mm.mms import Mm, current, tasks
 from mm.page import Folio, memmap, page_size
 
@@ -55,9 +56,29 @@ def frames(limit: int = 40) -> list[At]:
     return found
 
 
-def is_stopped_inside() -> At | None:
-    """The innermost frame that is changing what the commands read."""
-    return next((at for at in frames() if CHANGING.match(at.function)), None)
+def each_cpu() -> Iterator[str]:
+    """Select the thread of one CPU after the other; "" or " on another CPU"."""
+    chosen = gdb.selected_thread()
+    yield ""
+    if chosen is None or not has_symbol("cpu_threads"):
+        return
+    handles = symbol("cpu_threads")
+    cpus = {int(handles[i]) for i in range(number("nr_cpu_ids"))}
+    try:
+        for thread in gdb.selected_inferior().threads():
+            if thread.num != chosen.num:
+                thread.switch()
+                if int(gdb.parse_and_eval("$fs_base")) in cpus:
+                    yield " on another CPU"
+    finally:
+        chosen.switch()
+
+
+def stopped_inside() -> Iterator[str]:
+    """The innermost frame of each CPU that is changing what the commands read."""
+    for where in each_cpu():
+        if at := next((at for at in frames() if CHANGING.match(at.function)), None):
+            yield f"{at}{where}"
 
 
 def variables(at: At) -> list[tuple[str, gdb.Value]]:
@@ -113,9 +134,8 @@ def doubts(folio: Folio | None = None, mm: Mm | None = None) -> list[str]:
             found.append(f"the host is behind the page tables in "
                          f"{mm.raw['context.sync_tlb_range_from']:x}-"
                          f"{mm.raw['context.sync_tlb_range_to']:x}")
-    if at := is_stopped_inside():
-        found.append(f"stopped in the middle of {at}: counts and entries that it works on "
-                     f"may not agree yet")
+    found += [f"stopped in the middle of {at}: counts and entries that it works on may not "
+              f"agree yet" for at in stopped_inside()]
     return found
 
 
@@ -141,9 +161,9 @@ def one_line(limit: int = 6) -> str:
 def sleepers(folio: Folio) -> Iterator[str]:
     """Tasks that don't run and have the folio or a page of it on their stack."""
     wanted = {folio.address + i * page_size() for i in range(folio.nr)}
-    running = current().address
     for task in tasks():
-        if task.address == running or not task["stack"]:
+        if task.address == current().address or not task["stack"] or (
+                has_field("struct task_struct", "on_cpu") and task["on_cpu"]):
             continue
         top = task["stack"] + const("THREAD_SIZE")
         at = task["thread.switch_buf.__rsp"]
