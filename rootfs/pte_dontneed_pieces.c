@@ -6,14 +6,33 @@
 #include "pte_ref.h"
 
 #define NR	8
+#define TRACING	"/sys/kernel/tracing/"
+
+/* How many lines of the trace are about @event */
+static int traced(const char *event)
+{
+	char line[512];
+	int n = 0;
+	FILE *f = fopen(TRACING "trace", "r");
+
+	while (f && fgets(line, sizeof(line), f))
+		n += !!strstr(line, event);
+	if (f)
+		fclose(f);
+	return n;
+}
 
 int main(void)
 {
-	long freed;
+	long freed, tracked;
 	size_t off;
 	char *p;
 
-	pte_plan(6);
+	pte_plan(9);
+	if (!file_write(TRACING "events/pte_ref/enable", "1") ||
+	    !file_write(TRACING "trace", "\n"))
+		ksft_exit_fail_perror(TRACING);
+	tracked = vmstat("pte_table_tracked");
 	freed = vmstat("pte_table_freed");
 	p = pte_area(NR, -1);
 	pte_touch(p, NR, 16);
@@ -26,7 +45,11 @@ int main(void)
 	for (off = 0; off < NR * HPAGE_SIZE / 2; off += PAGE_SIZE)
 		madvise(p + off, PAGE_SIZE, MADV_DONTNEED);
 	test_tables(0, "all given back");
+	test_vmstat_min("pte_table_tracked", tracked, NR);
 	test_vmstat_min("pte_table_freed", freed, NR);
+	test_min(traced("pte_table_emptied: "), NR, "traced as empty");
+	test_min(traced("pte_table_freed: "), NR, "traced as freed");
+	file_write(TRACING "events/pte_ref/enable", "0");
 	test_data(p, 0, NR * HPAGE_SIZE, 0, "it reads as zeroes");
 	ksft_finished();
 }

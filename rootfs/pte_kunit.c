@@ -4,7 +4,11 @@
 
 int main(void)
 {
-	pte_plan(2);
+	long raced;
+
+	pte_plan(3);
+	raced = vmstat("pte_table_raced");
 	test_kunit("pte_ref");
+	test_vmstat_min("pte_table_raced", raced, 1);
 	ksft_finished();
 }
