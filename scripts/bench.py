@@ -1,6 +1,10 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
-"""Measure faults and placement, the loop, SMP flushes, a mechanism against mainline's.
+"""Measure what the sandbox is quick or slow at, or what a mechanism costs and gives.
+
+"faults" is about faults and placement, "loop" about an edit until its verdict,
+"flush" about SMP; "huge-zero" and "pte-ref" compare kernels with different forms of
+that mechanism, "allocators" shows the latter with jemalloc and tcmalloc.
 
 All configurations take turns for several rounds, since a shared host's speed
 drifts. Only the ratios mean something elsewhere.
@@ -17,6 +21,7 @@ import time
 from pathlib import Path
 from statistics import median
 
+import allocators
 import fast
 import uml
 from common import BUILD, LINUX, ROOT, Fatal, main
@@ -29,6 +34,8 @@ TEST = ROOT / "rootfs/boot_hello.c"
 ZERO = {"per mapping": "", "per mm": "huge-zero-per-mm", "persistent": "huge-zero-persistent"}
 ZERO_WORK = {"read": (30, 0), "populate": (300, 1)}     # rounds, by MADV_POPULATE_READ
 PHASES = ("check", "compile", "link")       # as fast.py prints them; then the boot
+PTE_REF = {"off": "pte-off+no-pt-reclaim", "PT_RECLAIM": "pte-off",
+           "plain": "pte-plain+no-pt-reclaim", "percpu": "no-pt-reclaim"}
 
 
 def measure(kernel: Path, args: list[str], program: str) -> dict[str, float]:
@@ -43,7 +50,7 @@ def measure(kernel: Path, args: list[str], program: str) -> dict[str, float]:
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     if run.status:
         raise Fatal(f"{' '.join(args)}: {run.problem or run.output[-500:]}")
-    numbers = {k: float(v) for k, v in re.findall(r"^ *(\w+_ns) (\d+)$", run.output, re.M)}
+    numbers = {k: float(v) for k, v in re.findall(r"^ *(\w+_(?:ns|kb)) (\d+)$", run.output, re.M)}
     return {"run_ns": run.seconds * 1e9, "cpu_ns": cpu * 1e9, **numbers}
 
 
@@ -80,6 +87,18 @@ def flush(kernel: Path, count: int) -> None:
         print(f"{name:38}{ns / 1e3:8.1f}{ns / base:8.2f}")
 
 
+def build(variant: str) -> Path:
+    """The kernel of a variant, up to date.
+
+    Raises:
+        Fatal: it doesn't build.
+    """
+    if subprocess.run(["make", "kernel", f"VARIANT={variant}"], cwd=ROOT, env=clean_env(),
+                      stdin=subprocess.DEVNULL).returncode:
+        raise Fatal(f"make kernel VARIANT={variant}: failed")
+    return BUILD / variant / "linux"
+
+
 def huge_zero(kernel: Path, count: int) -> None:
     """40 processes that map the huge zero page, by what holds its references.
 
@@ -89,7 +108,7 @@ def huge_zero(kernel: Path, count: int) -> None:
     variant = kernel.parent.name
     smp = ["ncpus=2"] if "smp" in variant else []
     base = "" if variant == "default" else variant
-    kernels = {name: BUILD / ("+".join(filter(None, (base, extra))) or "default") / "linux"
+    kernels = {name: build("+".join(filter(None, (base, extra))) or "default")
                for name, extra in ZERO.items()}
     print(f"{'median of ' + str(count) + ', ' + variant:26}{'faults / CPU s':>15}"
           f"{'/ per mm':>11}{'from':>7}{'to':>7}{'/ persistent':>15}{'from':>7}{'to':>7}")
@@ -183,7 +202,40 @@ def loop(kernel: Path, count: int) -> None:
             for c in columns) + f"{median(r['whole'] for r in results) / base:10.2f}")
 
 
-BENCHES = {"faults": faults, "loop": loop, "flush": flush, "huge-zero": huge_zero}
+def pte_ref(_: Path, count: int) -> None:
+    """Small pages with no empty page table freed, as mainline does it, by each count.
+
+    Raises:
+        Fatal: a kernel doesn't build, or a guest failed.
+    """
+    kernels = {name: build(variant) for name, variant in PTE_REF.items()}
+    rounds: dict[str, list[dict[str, float]]] = {name: [] for name in PTE_REF}
+    for _ in range(count):
+        for name, kernel in kernels.items():
+            rounds[name].append(measure(kernel, [], "bench_pte"))
+    result = {name: {key: median(r[key] for r in runs) for key in runs[0]}
+              for name, runs in rounds.items()}
+    heads = "".join(f"{name:>12}" for name in PTE_REF)
+    print(f"{'VmPTE, kB, of 50 GB':26}{heads}")
+    for key, text in (("once_before_kb", "each 2 MB touched"),
+                      ("once_after_kb", "given back at once"),
+                      ("pieces_after_kb", "given back page by page")):
+        print(f"{text:26}" + "".join(f"{r[key]:12.0f}" for r in result.values()))
+    print(f"\n{'throughput / off':26}{heads}   off, ms")
+    for key, base in result["off"].items():
+        if key.endswith("_ns") and key not in ("run_ns", "cpu_ns"):
+            print(f"{key.removesuffix('_ns'):26}" +
+                  "".join(f"{base / r[key]:12.2f}" for r in result.values()) +
+                  f"{base / 1e6:10.1f}")
+
+
+def allocator(kernel: Path, _: int) -> None:
+    """Page tables under a real allocator, freed when empty or as mainline does it."""
+    allocators.measure(kernel, build("pte-off"))
+
+
+BENCHES = {"faults": faults, "loop": loop, "flush": flush, "huge-zero": huge_zero,
+           "pte-ref": pte_ref, "allocators": allocator}
 
 
 def command() -> None:
