@@ -210,23 +210,34 @@ static void start_trace(void)
 	tracing("tracing_on", "1");
 }
 
-static void save_trace(void)
+static bool append_file(int out, const char *path)
 {
 	static char data[1 << 16];
-	int in, out;
+	int in = open(path, O_RDONLY);
 	ssize_t len;
 
-	tracing("tracing_on", "0");
-	in = open(TRACING "/trace", O_RDONLY);
-	out = open(TRACE_OUT "/trace", O_WRONLY | O_CREAT | O_TRUNC, 0644);
 	while ((len = read(in, data, sizeof(data))) > 0)
-		if (write(out, data, len) != len) {
-			len = -1;
+		if (write(out, data, len) != len)
 			break;
-		}
-	if (len)
-		fprintf(stderr, "init: trace: %s\n", strerror(errno));
 	close(in);
+	return !len;
+}
+
+/* With what was dropped for want of room, from the statistics of each CPU */
+static void save_trace(void)
+{
+	char path[64];
+	int out, cpu;
+
+	tracing("tracing_on", "0");
+	out = open(TRACE_OUT "/trace", O_WRONLY | O_CREAT | O_TRUNC, 0644);
+	if (!append_file(out, TRACING "/trace"))
+		fprintf(stderr, "init: trace: %s\n", strerror(errno));
+	for (cpu = 0; cpu < 64; cpu++) {
+		snprintf(path, sizeof(path), TRACING "/per_cpu/cpu%d/stats", cpu);
+		if (!append_file(out, path))
+			break;
+	}
 	close(out);
 	umount(TRACE_OUT);
 }

@@ -18,7 +18,7 @@ from collections import Counter
 from pathlib import Path
 
 import uml
-from common import BUILD, Fatal, main
+from common import BUILD, ROOT, Fatal, main
 
 LINE = 512      # pages
 USES = {"free": "#eeeeee", "anon": "#4c9be8", "ksm": "#76d7c4", "file": "#58b368",
@@ -129,7 +129,7 @@ def command() -> int:
     path = BUILD / "trace" / f"{test}-pages.svg"
     path.parent.mkdir(exist_ok=True)
     picture(moments, test, path)
-    print(path)
+    print(path.relative_to(ROOT))
     return 0
 
 

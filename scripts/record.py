@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import uml
-from common import BUILD, Fatal, main, say
+from common import BUILD, ROOT, Fatal, main, say
 
 # What is recorded; a topic adds its own group, if the kernel has it.
 GROUPS = ("page_ref", "page_table_check", "huge_memory", "thp", "migrate", "mmap", "tlb", "ksm",
@@ -34,6 +34,8 @@ PLUMBING = re.compile(
     r"(__)?folio_(put|get|try_get|alloc)|folios_put|put_page|set_ptes?$|set_pmd_at|pmdp_|ptep_|"
     r"free_unref|__alloc_(pages|frozen)|prep_|get_page_from_freelist|try_grab_folio|"
     r"gup_put_folio|unpin_|post_alloc|alloc_pages|free_frozen|(__)?folio_batch_")
+# Events whose val is what has been added; others set a count, or try to.
+ADDING = ("page_ref_mod", "page_ref_mod_and_test", "page_ref_mod_and_return")
 KINDS = {"none": "white", "page": "#4c9be8", "pmd": "#1b5e20", "zero": "#e0c84c",
          "huge zero": "#b8860b", "migration": "#c0392b", "swap": "#8e44ad", "other": "#888888"}
 NAMES = {"none": "none", "page": "4K", "pmd": "PMD", "zero": "zero page",
@@ -144,10 +146,10 @@ class Story:
         self.steps = list(compressed(list(self._steps(events))))
 
     def _steps(self, events: list[Event]) -> Iterator[Step]:
-        refs = dict.fromkeys(self.folios, 0)
+        refs: dict[int, int] = {}
         maps: dict[str, list[str]] = {}
         for e, after in zip(events, [*events[1:], None]):
-            if e.name.startswith("page_ref_") and e.number("pfn") in refs:
+            if e.name.startswith("page_ref_") and e.number("pfn") in self.folios:
                 what = self._refs(e, refs)
             elif e.name in ("page_table_set", "page_table_clear") and \
                     e.number("addr") & -HUGE == self.base and not replaced(e, after):
@@ -155,12 +157,15 @@ class Story:
             else:
                 continue
             if what:
-                yield Step(e, *what, dict(refs), {mm: list(kinds) for mm, kinds in maps.items()})
+                yield Step(e, *what, dict.fromkeys(self.folios, 0) | refs,
+                           {mm: list(kinds) for mm, kinds in maps.items()})
 
     def _refs(self, e: Event, refs: dict[int, int]) -> tuple[str, str, str] | None:
         """Follow a change of references; what it changes."""
-        pfn, old, new = e.number("pfn"), refs[e.number("pfn")], e.number("count")
-        if e.name == "page_ref_mod" and old + e.number("val") != new:
+        pfn, new = e.number("pfn"), e.number("count")
+        added = e.number("val") if e.name in ADDING else None
+        old = refs.get(pfn, 0 if added is None else new - added)
+        if added is not None and old + added != new:
             self.missed += 1
         refs[pfn] = new
         return (f"refs of {pfn}", str(old), str(new)) if old != new else None
@@ -269,10 +274,12 @@ def record(kernel: Path, args: list[str], test: str) -> tuple[uml.Run, list[Even
         (folder / "events").write_text("".join(f"{group}\n" for group in GROUPS))
         run = uml.boot(kernel, args, [f"trace={folder}", test], timeout=600)
         try:
-            with (folder / "trace").open() as file:
-                events = list(parse(file))
+            text = (folder / "trace").read_text(errors="replace").splitlines(keepends=True)
         except OSError:
             raise Fatal(f"no trace: {run.problem or run.output[-300:]}") from None
+    if dropped := sum(int(line.split()[2]) for line in text if line.startswith("dropped events:")):
+        say(f"the last {dropped} events had no room in the buffer")
+    events = list(parse(text))
     return run, events
 
 
@@ -297,9 +304,9 @@ def command() -> int:
     words.write_text("\n".join(timeline(story, events, test)) + "\n")
     if story.missed:
         say(f"{story.missed} changes of references don't follow from the one before")
-    print(f"{words}: {len(events)} events, {len(story.steps)} steps")
+    print(f"{words.relative_to(ROOT)}: {len(events)} events, {len(story.steps)} steps")
     picture(story, test, image)
-    print(image)
+    print(image.relative_to(ROOT))
     if run.status:
         say(f"the test itself: {run.problem or 'failed'}")
     return run.status

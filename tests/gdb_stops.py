@@ -143,15 +143,21 @@ def bad() -> None:
     print("(optimized out)\n\n--- end", flush=True)
 
 
-def gathered() -> None:
-    """Who holds what a mmu_gather is about to free, at the first that has a page."""
-    for _ in range(100):
+def gathered(several: bool) -> None:
+    """Who holds what a mmu_gather is about to free, at the first that has a page.
+
+    Args:
+        several: whether it shall have several pages of one folio in one entry.
+    """
+    for _ in range(200):
         local = int(gdb.parse_and_eval("(long)&tlb->local"))
         batch = kernel.Struct("struct mmu_gather_batch", local)
         if batch["nr"]:
-            first = local + kernel.field("struct mmu_gather_batch", "encoded_pages").offset
-            ask(f"mm-refs (struct page *){kernel.u64(first) & -4}")
-            return
+            first = kernel.u64(local + kernel.field("struct mmu_gather_batch",
+                                                    "encoded_pages").offset)
+            if bool(first & 2) == several:
+                ask(f"mm-refs (struct page *){first & -4}")
+                return
         gdb.execute("continue")
 
 

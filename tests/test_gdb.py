@@ -217,9 +217,10 @@ def test_middle_of_an_update(kernel: Path) -> None:
     caller = debug(kernel, "thp_split_debugfs", "__folio_split", ask)
     assert re.search(r"^  caller +1  of #\d+ __folio_split", caller, re.M), caller
     assert re.search(r"^  unattributed +0$", caller, re.M)
-    gather = debug(kernel, "bench_gdb_pages", "tlb_finish_mmu", "python gathered()")
-    assert re.search(r"^  mmu_gather +1 ", gather, re.M), gather
-    assert re.search(r"^  unattributed +0$", gather, re.M), gather
+    for several, pages in ((False, 1), (True, 16)):
+        gather = debug(kernel, "bench_gdb_pages", "tlb_finish_mmu", f"python gathered({several})")
+        assert re.search(rf"^  mmu_gather +{pages} ", gather, re.M), gather
+        assert re.search(r"^  unattributed +0$", gather, re.M), gather
 
 
 def test_reclaim_isolates(kernel: Path) -> None:

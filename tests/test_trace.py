@@ -67,7 +67,8 @@ def test_files_of_a_trace(kernel: Path) -> None:
     done = script("record", kernel, "thp_zero_split")
     assert done.returncode == 0, done.stderr
     words, image = ROOT / "build/trace/thp_zero_split.txt", ROOT / "build/trace/thp_zero_split.svg"
-    assert str(words) in done.stdout and str(image) in done.stdout
+    assert "build/trace/thp_zero_split.txt: " in done.stdout
+    assert "build/trace/thp_zero_split.svg" in done.stdout
     assert re.search(r"^ +[\d.]+ ms +thp_zero_split-\d+ +mm 0, all pages: none -> huge zero page",
                      words.read_text(), re.M)
     picture = image.read_text()
@@ -86,6 +87,18 @@ def test_what_repeats_is_told_once() -> None:
         [("a", 1), ("get", 50), ("put", 50), ("b", 9), ("c", 1)]
     assert told[3].old == "101" and told[3].new == "110" and told[3].refs == {1: 110}
     assert sum(s.times for s in told) == len(steps)
+
+
+def test_what_did_not_fit_is_said(capsys: pytest.CaptureFixture[str], kernel: Path,
+                                  monkeypatch: pytest.MonkeyPatch) -> None:
+    def boot(_kernel: Path, _args: list[str], init_args: list[str], **_: object) -> uml.Run:
+        folder = Path(init_args[0].removeprefix("trace="))
+        (folder / "trace").write_text("entries: 5\ndropped events: 3\ndropped events: 4\n")
+        return uml.Run(0, "", [], "", 1.0, "")
+
+    monkeypatch.setattr(uml, "boot", boot)
+    assert record.record(kernel, [], "boot_hello")[1] == []
+    assert "the last 7 events had no room in the buffer" in capsys.readouterr().err
 
 
 def test_parse() -> None:
@@ -109,7 +122,7 @@ def test_pages_are_all_accounted_for(kernel: Path) -> None:
         assert sum(n[moment] for n in uses.values()) == 1 << 18     # mem=1G
         assert sum(n[moment] for n in orders.values()) == (1 << 18) - uses["free"][moment]
     assert uses["anon"][1] > uses["anon"][2] and uses["page table"][1] > uses["page table"][2]
-    path = done.stdout.splitlines()[-1]
+    path = ROOT / done.stdout.splitlines()[-1]
     assert ElementTree.parse(path).getroot().tag.endswith("svg")
 
 

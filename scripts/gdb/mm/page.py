@@ -174,7 +174,7 @@ class Folio:
 
     @property
     def pins(self) -> int:
-        """How often it is pinned (FOLL_PIN); for one page a part of its references."""
+        """How often it is pinned (FOLL_PIN); for a single page what its count suggests."""
         if self.large:
             return self.raw["_pincount"]
         return max(self.refs, 0) // const("GUP_PIN_COUNTING_BIAS")

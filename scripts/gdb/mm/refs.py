@@ -12,7 +12,7 @@ from mm.constants import const
 from mm.kernel import (Command, Error, Struct, address_of, field, has_symbol, number,
                        per_cpu, read, say, symbol, type_of, u64)
 from mm.mms import Mm, Vma, flag_set, mms
-from mm.page import Folio, folio_of, owner_of
+from mm.page import Folio, folio_of, owner_of, page_size
 from mm.stop import each_cpu, frames, one_line, points_to, say_doubts, sleepers, variables
 from mm.tables import all_tables, kind_of, shift_of
 
@@ -173,17 +173,12 @@ def in_gathers(folio: Folio) -> int:
             raw = Struct("struct mmu_gather_batch", batch)
             start = batch + field("struct mmu_gather_batch", "encoded_pages").offset
             pages = memoryview(bytes(read(start, raw["nr"] * 8))).cast("Q") if raw["nr"] else []
-            # Bit 1 of an entry says that the next one is a number of pages.
-            expect_number = 0
-            for value in pages:
-                if expect_number:
-                    found += (value - 1) if expect_number > 1 else 0
-                    expect_number = 0
-                    continue
-                ours = (value & ~3) - folio.address
-                hit = 0 <= ours < folio.nr * type_of("struct page").sizeof
-                found += hit
-                expect_number = (2 if hit else 1) if value & 2 else 0
+            flags = const("ENCODED_PAGE_BITS")
+            number_next = const("ENCODED_PAGE_BIT_NR_PAGES_NEXT")
+            for value, after in zip(pages, [*pages[1:], 0]):
+                # A number of pages isn't a pointer to one.
+                if 0 <= (value & ~flags) - folio.address < folio.nr * page_size():
+                    found += after // (flags + 1) if value & number_next else 1
             batch = 0 if batch == active else raw["next"]
     return found
 
@@ -210,8 +205,23 @@ class Ledger:
         self.uncounted: list[Mapping] = []
         self.unreachable: list[str] = []
         self.migrating = 0
-        self.rows = [row for row in self._rows() if row.refs]
-        self.unattributed = folio.refs - sum(row.refs for row in self.rows)
+        self.rows: list[Row] = []
+        for row in self._rows():
+            if row.refs:
+                self.rows.append(row)
+
+    @property
+    def unattributed(self) -> int:
+        """What the holders found so far don't account for."""
+        return self.folio.refs - sum(row.refs for row in self.rows)
+
+    @property
+    def off_lru(self) -> bool:
+        """Whether it belongs on a list of reclaim's and is on none, nor in a batch."""
+        folio = self.folio
+        return not folio.type and (folio.is_anon or folio.is_file) and \
+            not folio.has("PG_lru") and not folio.has("PG_hwpoison") and \
+            "batches" not in [row.name for row in self.rows]
 
     @property
     def mapcount(self) -> int:
@@ -245,18 +255,20 @@ class Ledger:
         yield Row("swap cache", in_swap_cache(folio), "a reference for each page")
         if folio.is_file and folio.has("PG_private"):
             yield Row("private data", 1, "PG_private")
-        weight = 1 if folio.large else const("GUP_PIN_COUNTING_BIAS")
-        yield Row("pins", folio.pins * weight,
-                  f"{folio.pins} by FOLL_PIN" + (f", {weight} each" if weight > 1 else ""))
         batches = list(in_cpu_batches(folio))
         yield Row("batches", sum(n for _, n in batches), ", ".join(name for name, _ in batches))
         yield Row("mmu_gather", in_gathers(folio), "unmapped, to be freed after the flush")
-        yield from self._owner(bool(batches))
+        # A pin of a single page is a large number of references.
+        weight = 1 if folio.large else const("GUP_PIN_COUNTING_BIAS")
+        pins = folio.pins if folio.large else max(self.unattributed, 0) // weight
+        yield Row("pins", pins * weight,
+                  f"{pins} by FOLL_PIN" + (f", {weight} each" if weight > 1 else ""))
+        yield from self._owner()
 
-    def _owner(self, batched: bool) -> Iterator[Row]:
+    def _owner(self) -> Iterator[Row]:
         """What has no list of its holders: inferred from state and stack."""
         folio = self.folio
-        if folio.refs <= 0:
+        if self.unattributed <= 0:
             return
         if folio.is_huge_zero or folio.is_zero or folio.has("PG_reserved"):
             yield Row("allocation", 1, "for as long as it exists")
@@ -270,13 +282,12 @@ class Ledger:
             caller = next((f"{at}{cpu}" for cpu in each_cpu() for at in frames()
                            if CALLER_HOLDS.match(at.function) and
                            any(points_to(v, folio) for _, v in variables(at))), "")
-            off = not folio.has("PG_lru") and not batched
-            if off and not folio.has("PG_hwpoison"):
+            if self.off_lru:
                 yield Row("lru isolation", 1, "off its LRU list and in no batch" +
                           (f"; {caller}" if caller else ""))
             elif caller:
                 yield Row("caller", 1, f"of {caller}")
-            if folio.has("PG_hwpoison") and not folio.large:
+            if folio.has("PG_hwpoison") and not folio.large and self.unattributed > 0:
                 yield Row("memory failure", 1, "keeps it for good")
 
 
@@ -327,6 +338,9 @@ sleeping tasks that have it in a variable or on their stack."""
                         say("maybe", f"{at}{cpu} has it in {', '.join(held)}")
             for sleeper in sleepers(folio):
                 say("maybe", sleeper)
+        if ledger.off_lru and not ledger.unattributed and ledger.rows and \
+                "lru isolation" not in [row.name for row in ledger.rows]:
+            say("lru", "it is off its list, in no batch, and nobody is left to put it back")
         if ledger.migrating:
             say("entries", f"{ledger.migrating} migration entries name it")
         if ledger.uncounted:
@@ -346,7 +360,7 @@ class RefWatch(gdb.Breakpoint):
 
     def __init__(self, folio: Folio, log: bool) -> None:
         where = folio.address + field("struct folio", "_refcount").offset
-        super().__init__(f"*(int *)0x{where:x}", gdb.BP_WATCHPOINT, gdb.WP_WRITE, internal=log)
+        super().__init__(f"*(int *)0x{where:x}", gdb.BP_WATCHPOINT, gdb.WP_WRITE)
         self.where, self.pfn, self.log, self.count = where, folio.pfn, log, folio.refs
         self.silent = log
 

@@ -316,7 +316,12 @@ brought up to date."""
                 say("page", f"{pfn} of {folio}")
             else:
                 say("page", f"{pfn}, of which there is none: the entry is corrupt")
-        say("host", host_view(mm, last, address)[0])
+        if mm.address == address_of("init_mm") and \
+                0 <= pa(address) >> const("PAGE_SHIFT") < max_pfn():
+            say("host", f"page {pa(address) >> const('PAGE_SHIFT')}: the linear mapping, which "
+                        f"no table describes")
+        else:
+            say("host", host_view(mm, last, address)[0])
         say_doubts(folio, mm)
 
 
