@@ -107,6 +107,12 @@ def plant() -> None:
     stage("wrong index")
     ask(f"mm-refs {pfn}")
     gdb.execute(f"set var *(long *){pgoff} -= 1")
+    mm = mms.Mm(mms.current()["mm"])
+    small = tables.walk(mm, mm.raw["start_stack"])[-1]
+    gdb.execute(f"set var *(long *){small.where} = 0")
+    stage("lost small entry")
+    ask("mm-ptes current")
+    gdb.execute(f"set var *(long *){small.where} = {small.value}")
     print("\n--- end", flush=True)
 
 

@@ -90,6 +90,7 @@ def agrees(view: dict[str, str], stop: Section) -> None:
     assert stop.address == view["addr"]
     area, ptes = said["mm-vma"], said["mm-ptes"]
     assert int(find(r"VmPTE (\d+) kB: agrees", ptes)) == int(view["vmpte"])
+    assert ", counted " in ptes and "DISAGREES" not in ptes
     assert "DISAGREES" not in "".join(said.values())
     if view["stage"] == "freed":
         assert flags >> KPF_BUDDY & 1
@@ -155,7 +156,7 @@ def agrees(view: dict[str, str], stop: Section) -> None:
     assert listed == (bool(flags >> KPF["lru"] & 1) and not flags >> KPF["unevictable"] & 1)
     zero = said["mm-huge-zero"]
     if view["stage"] == "huge_zero":
-        assert "mapped   1 times" in zero and "1 of mms: agrees" in zero
+        assert "mapped   1 times" in zero and "and 1 of m" in zero and ": agrees" in zero
 
 
 @pytest.mark.parametrize("mode", ["on", "off"])
@@ -170,15 +171,13 @@ def test_commands_agree_with_proc(mode: str, kernel: Path) -> None:
             agrees(view, stop)
         except AssertionError as why:
             raise AssertionError(f"{view}: {why}") from why
-    fastest = {name: min(stop.seconds.get(name, 9) for stop in stops)
-               for name in ("mm-page", "mm-walk", "mm-refs")}
-    assert fastest["mm-page"] < 0.1 and fastest["mm-walk"] < 0.1 and fastest["mm-refs"] < 2
 
 
 def test_lies_are_noticed(kernel: Path) -> None:
+    # At the end the guest goes on, so that all that it has printed comes out.
     output = debug(kernel, "bench_gdb_pages", "sys_mincore", "python stage(); ask_all(); lie()\n"
-                   "continue\npython stage(); ask_all(); lie()")
-    stops, seen = list(sections(output)), {v["addr"]: v for v in views(output)}
+                   "continue\npython stage(); ask_all(); lie()\ndelete\ncontinue")
+    stops, seen = list(sections(output)), {v["addr"]: v for v in reversed(views(output))}
     believed = {stop.label for stop in stops}
     for stop in stops:
         try:
@@ -206,6 +205,7 @@ def test_what_is_planted(kernel: Path) -> None:
     assert ": DISAGREES with the entry" in find(r"^host (.*)", wrong["mm-walk"])
     assert "does not reach" in said["wrong index"]["mm-refs"]
     assert unattributed("wrong index") == "0"
+    assert len(re.findall("counted .*: DISAGREES", said["lost small entry"]["mm-ptes"])) == 1
 
 
 def test_middle_of_an_update(kernel: Path) -> None:

@@ -38,13 +38,14 @@ EXPRESSIONS = {
     "HEAD_IS_MASK": "compound_info_has_mask()",
     "PAGE_MAPCOUNT": "IS_ENABLED(CONFIG_PAGE_MAPCOUNT)",
     "PAGEBLOCK_ORDER": "pageblock_order",
+    "PERCPU_REF_ATOMIC_DEAD": "__PERCPU_REF_ATOMIC_DEAD",
 }
 # What has no #define to ask for, by the option that it depends on.
 OPTIONAL = {
     "VMEMMAP": ("CONFIG_SPARSEMEM_VMEMMAP", "(unsigned long)vmemmap"),
 }
 HEADERS = """mm.h pagemap.h swap.h swapops.h leafops.h maple_tree.h mmzone.h page_ext.h sched.h
-stackdepot.h xarray.h mm_inline.h hugetlb.h"""
+stackdepot.h xarray.h mm_inline.h hugetlb.h percpu-refcount.h"""
 
 
 def _source() -> str:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import gdb
 from mm.constants import const
-from mm.kernel import (Command, Error, Struct, address_of, field, has_symbol, number,
+from mm.kernel import (Command, Error, Struct, address_of, field, has_field, has_symbol, number,
                        per_cpu, read, say, symbol, type_of, u64)
 from mm.mms import Mm, Vma, flag_set, mms
 from mm.page import Folio, folio_of, owner_of, page_size
@@ -393,7 +393,8 @@ goes with `delete`, and stays where the folio is when that is freed."""
 class MmHugeZero(Command):
     """mm-huge-zero: the huge zero page, who uses it, and whether its count is right.
 
-The count is one for the shrinker and one for each mm that has ever mapped it."""
+The count is one for the shrinker and one for each mm that has ever mapped it, or for
+each mapping, as the kernel was configured."""
 
     name = "mm-huge-zero"
 
@@ -407,15 +408,22 @@ The count is one for the shrinker and one for each mm that has ever mapped it.""
             return
         folio = folio_of("huge_zero_folio")
         say("folio", folio)
+        if has_symbol("huge_zero_allocs"):
+            say("allocated", f"{number('huge_zero_allocs')} times, "
+                             f"freed {number('huge_zero_frees')} times")
         found = [m for m in mappings(folio) if m.level == "pmd"]
-        users = [mm for mm in mms() if flag_set(mm, const("MMF_HUGE_ZERO_FOLIO"))]
         say("mapped", f"{len(found)} times" + (f": {places(found)}" if found else ""))
-        say("users", f"{len(users)} mms" + (": " + shortened(
-            [mm.owner for mm in users]) if users else ""))
+        if has_field("struct mmu_gather", "nr_huge_zero"):
+            holders, what = len(found), "mappings"
+        else:
+            users = [mm for mm in mms() if flag_set(mm, const("MMF_HUGE_ZERO_FOLIO"))]
+            say("users", f"{len(users)} mms" + (": " + shortened(
+                [mm.owner for mm in users]) if users else ""))
+            holders, what = len(users), "mms"
         if has_symbol("huge_zero_refcount"):
-            count, want = number("huge_zero_refcount"), 1 + len(users)
+            count, want = number("huge_zero_refcount"), 1 + holders
             verdict = "agrees" if count == want else f"{want} found: DISAGREES"
-            say("count", f"{count}, 1 of the shrinker and {len(users)} of mms: {verdict}")
+            say("count", f"{count}, 1 of the shrinker and {holders} of {what}: {verdict}")
         else:
             say("count", "none: it is never freed")
         say_doubts(folio)

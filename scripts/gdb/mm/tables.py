@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import gdb
 from mm.constants import const
-from mm.kernel import (Command, Error, address_of, evaluate, field, has_field, has_symbol,
-                       list_of, number, read, say)
+from mm.kernel import (Command, Error, Struct, address_of, enum, evaluate, field, has_field,
+                       has_symbol, list_of, number, per_cpu, read, say, u64)
 from mm.mms import Mm, Vma, mm_of
 from mm.page import Folio, Page, max_pfn, pa, va
 
@@ -329,8 +329,8 @@ class MmPtes(Command):
     """mm-ptes PID: the pages that hold a process's PTEs.
 
 Of each: the range that it is for, its own page, how many of its 512 entries are
-in use and for what. The last line compares what all tables take with what the
-kernel has counted (VmPTE)."""
+in use and for what, and with FREE_USER_PTE the kernel's count of them. The last line
+compares what all tables take with what the kernel has counted (VmPTE)."""
 
     name = "mm-ptes"
 
@@ -348,7 +348,7 @@ kernel has counted (VmPTE)."""
             used_all += used
             what = ", ".join(f"{n} {kind}" for kind, n in sorted(kinds.items())) or "empty"
             gdb.write(f"{base:x}-{base + (1 << pmd):x} page {pfn}: {used} used ({what})"
-                      f"{counted(pfn)}\n")
+                      f"{counted(pfn, used)}\n")
         found = (tables + deposited + upper) << const("PAGE_SHIFT")
         bytes_ = mm.raw["pgtables_bytes"]
         verdict = "agrees" if found == bytes_ else f"{found >> 10} kB found: DISAGREES"
@@ -357,13 +357,26 @@ kernel has counted (VmPTE)."""
         say_doubts(mm=mm)
 
 
-def counted(pfn: int) -> str:
-    """What the kernel itself counts of a PTE page: nothing yet.
+def counted(pfn: int, used: int) -> str:
+    """What the kernel itself counts of a PTE page (CONFIG_FREE_USER_PTE), if it does."""
+    if not has_field("struct ptdesc", "pte_ref"):
+        return ""
+    table = Struct("struct ptdesc", Page(pfn).address)
+    if not table["pt_flags"] >> enum("pt_flags")["PT_counted"] & 1:
+        return ", not counted"
+    raw = Struct("struct pte_ref", table["pte_ref"])
+    count = percpu_count(raw) if has_field("struct pte_ref", "ref") else raw["nr"]
+    return f", counted {count}{'' if count == used else ': DISAGREES'}"
 
-    A counter for each PTE page adds its field here, by the presence of its member
-    of struct ptdesc; the number of used entries is what it should equal.
-    """
-    return ""
+
+def percpu_count(raw: Struct) -> int:
+    """How many references the percpu_ref `ref` of a structure has, see percpu_ref_sum()."""
+    data = Struct("struct percpu_ref_data", raw["ref.data"])
+    count, where = data["count"], raw["ref.percpu_count_ptr"]
+    if not where & const("PERCPU_REF_ATOMIC_DEAD"):
+        # In percpu mode there is a bias of the topmost bit.
+        count = (count + sum(u64(at) for _, at in per_cpu(where))) % (1 << 63)
+    return count
 
 
 def deposits(mm: Mm) -> int:
