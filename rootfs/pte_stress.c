@@ -29,7 +29,13 @@ struct side {
 	char *p;
 	unsigned char state[PAGES];
 	unsigned int step, first, rnd;
+	size_t stride;		/* from one page to the next; 0: they are neighbours */
 };
+
+static char *at(const struct side *s, size_t i)
+{
+	return s->p + i * (s->stride ?: PAGE_SIZE);
+}
 
 static unsigned int rnd(struct side *s, unsigned int below)
 {
@@ -39,7 +45,7 @@ static unsigned int rnd(struct side *s, unsigned int below)
 
 static void check(struct side *s, size_t i)
 {
-	uint64_t got = *(volatile uint64_t *)(s->p + i * PAGE_SIZE);
+	uint64_t got = *(volatile uint64_t *)at(s, i);
 	uint64_t want = (s->state[i] & 0x7f) ? (s->state[i] & 0x7f) + i * 256 : 0;
 
 	if (got != want && !(got == 0 && (s->state[i] & MAY_BE_ZERO))) {
@@ -55,7 +61,7 @@ static void check(struct side *s, size_t i)
 static void put(struct side *s, size_t i)
 {
 	s->state[i] = 1 + rnd(s, 100);
-	*(volatile uint64_t *)(s->p + i * PAGE_SIZE) = s->state[i] + i * 256;
+	*(volatile uint64_t *)at(s, i) = s->state[i] + i * 256;
 }
 
 /* Drop what is ours in one 2 MB, in pieces that are no table */
@@ -66,7 +72,7 @@ static void drop(struct side *s, unsigned int table, int advice)
 	for (i = table * HPAGE_NR + s->first; i < (table + 1) * HPAGE_NR; i += s->step) {
 		if (!s->state[i])
 			continue;
-		madvise(s->p + i * PAGE_SIZE, PAGE_SIZE, advice);
+		madvise(at(s, i), PAGE_SIZE, advice);
 		s->state[i] = advice == MADV_DONTNEED ? 0 : s->state[i] | MAY_BE_ZERO;
 	}
 }
@@ -85,7 +91,7 @@ static void one_op(struct side *s)
 		drop(s, table, MADV_FREE);
 		break;
 	case 2:
-		madvise(s->p + table * HPAGE_SIZE, HPAGE_SIZE, MADV_PAGEOUT);
+		madvise(at(s, table * HPAGE_NR), at(s, HPAGE_NR) - s->p, MADV_PAGEOUT);
 		break;
 	default:
 		for (i = 0; i < n; i++) {
@@ -170,6 +176,35 @@ static int one_that_moves(unsigned int seed)
 	return 0;
 }
 
+/* A page in each 2 MB: what is dropped above are the PTE page tables of 1 GB. */
+static int one_that_is_sparse(unsigned int seed)
+{
+	static struct side s;
+	char *p = mmap(NULL, (PAGES + 1024) * HPAGE_SIZE, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	pid_t pid;
+
+	if (p == MAP_FAILED)
+		return 1;
+	/* From a boundary of 1 GB on */
+	p = (char *)(((uintptr_t)p + (1UL << 30) - 1) & -(1UL << 30));
+	s = (struct side){ .p = p, .step = 1, .rnd = seed, .stride = HPAGE_SIZE };
+	while (pte_now_ms() < end_ms) {
+		one_op(&s);
+		if (rnd(&s, 30))
+			continue;
+		pid = fork();
+		if (!pid) {
+			check_all(&s);
+			_exit(0);
+		}
+		if (pid < 0 || child_status(pid))
+			return 1;
+	}
+	check_all(&s);
+	return 0;
+}
+
 /*
  * One that shares a file with all others, who only read it: what it punches out
  * goes from everyone's tables. It knows what the file has; the others see that,
@@ -220,7 +255,7 @@ static int reader(unsigned int seed)
 int main(void)
 {
 	static int (* const kinds[])(unsigned int) = {
-		two_threads, one_that_moves, one_that_punches, reader,
+		two_threads, one_that_moves, one_that_punches, reader, one_that_is_sparse,
 	};
 	pid_t pid[ARRAY_SIZE(kinds) * PROCS];
 	size_t i, n = 0, failed = 0;
