@@ -67,7 +67,11 @@ static void one_round(int r)
 	munmap(to, LEN);
 	times[MUNMAP][r] = lap(&t);
 
-	p = small_area(SPARSE);
+	p = hole_area(SPARSE);
+	if (mmap(p, SPARSE * HPAGE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE |
+		 MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) != p)
+		ksft_exit_fail_perror("mmap");
+	madvise(p, SPARSE * HPAGE_SIZE, MADV_NOHUGEPAGE);
 	lap(&t);
 	touch(p, SPARSE * HPAGE_SIZE, HPAGE_SIZE);
 	times[SPARSE_FAULT][r] = lap(&t);

@@ -45,7 +45,7 @@ def measure(kernel: Path, args: list[str], program: str) -> dict[str, float]:
         Fatal: the guest failed.
     """
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    run = uml.boot(kernel, [*uml.hostfs(BUILD / "rootfs"), *args], [program])
+    run = uml.boot(kernel, [*uml.hostfs(BUILD / "rootfs"), *args], [program], timeout=600)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     if run.status:
