@@ -4,7 +4,7 @@
 import time
 
 import gdb
-from mm import kernel, mms, page, refs, tables
+from mm import kernel, mms, page, refs, snapshot, tables
 
 # Ways in which a command could lie, each of which a test has to notice.
 LIES = {
@@ -116,6 +116,30 @@ def plant() -> None:
     print("\n--- end", flush=True)
 
 
+def every_folio() -> None:
+    """Account for each folio of the guest that is mapped or could be, and page tables."""
+    found: dict[int, list[refs.Mapping]] = {}
+    for mm in mms.mms():
+        for level, base, _, _, values in tables.all_tables(mm):
+            for index, value in enumerate(values if level in ("pmd", "pte") else ()):
+                entry = tables.Entry(level, base + (index << tables.shift_of(level)), 0, value)
+                if entry.kind == "page" and entry.pfn is not None:
+                    found.setdefault(page.Page(entry.pfn).head, []).append(
+                        refs.Mapping(mm, level, entry.address, entry.pfn, "page"))
+    patch(refs, "mappings", lambda folio: found.get(folio.pfn, []))
+    good = 0
+    for pfn, _, use in snapshot.pages():
+        if use in ("free", "reserved", "kernel", "slab") and pfn not in found:
+            continue
+        ledger = refs.Ledger(page.Folio(page.Page(pfn)))
+        if ledger.unattributed or ledger.unreachable or ledger.mapcount != ledger.folio.mapcount:
+            print(f"wrong: {ledger.folio}: {ledger.rows}, {ledger.unreachable}")
+        else:
+            good += 1
+    mend()
+    print(f"good: {good}", flush=True)
+
+
 def optimized_out() -> str:
     """A variable of some frame that has no value there, after selecting the frame."""
     frame = gdb.newest_frame()
@@ -149,22 +173,17 @@ def bad() -> None:
     print("(optimized out)\n\n--- end", flush=True)
 
 
-def gathered(several: bool) -> None:
-    """Who holds what a mmu_gather is about to free, at the first that has a page.
+def gathered(bits: int) -> None:
+    """Who holds what a mmu_gather is about to free.
 
     Args:
-        several: whether it shall have several pages of one folio in one entry.
+        bits: that its first entry shall have: 0, or 2 for several pages of a folio.
     """
-    for _ in range(200):
-        local = int(gdb.parse_and_eval("(long)&tlb->local"))
-        batch = kernel.Struct("struct mmu_gather_batch", local)
-        if batch["nr"]:
-            first = kernel.u64(local + kernel.field("struct mmu_gather_batch",
-                                                    "encoded_pages").offset)
-            if bool(first & 2) == several:
-                ask(f"mm-refs (struct page *){first & -4}")
-                return
-        gdb.execute("continue")
+    gdb.execute("delete")
+    where = gdb.Breakpoint("tlb_finish_mmu")
+    where.condition = f"tlb->local.nr && ((long)tlb->local.encoded_pages[0] & 2) == {bits}"
+    gdb.execute("continue")
+    ask("mm-refs (struct page *)((long)tlb->local.encoded_pages[0] & -4)")
 
 
 def count(pfn: str) -> None:

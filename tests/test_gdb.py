@@ -208,6 +208,12 @@ def test_what_is_planted(kernel: Path) -> None:
     assert len(re.findall("counted .*: DISAGREES", said["lost small entry"]["mm-ptes"])) == 1
 
 
+def test_every_folio_of_the_guest_adds_up(kernel: Path) -> None:
+    output = debug(kernel, "bench_gdb_pages", "sys_mincore", "continue\npython every_folio()")
+    assert "wrong: " not in output, output
+    assert int(find(r"^(?:\(gdb\) )*good: (\d+)$", output)) > 1000
+
+
 def test_middle_of_an_update(kernel: Path) -> None:
     ask = "python ask('mm-refs folio')"
     frozen = debug(kernel, "thp_split_debugfs", "__split_unmapped_folio", ask)
@@ -217,8 +223,8 @@ def test_middle_of_an_update(kernel: Path) -> None:
     caller = debug(kernel, "thp_split_debugfs", "__folio_split", ask)
     assert re.search(r"^  caller +1  of #\d+ __folio_split", caller, re.M), caller
     assert re.search(r"^  unattributed +0$", caller, re.M)
-    for several, pages in ((False, 1), (True, 16)):
-        gather = debug(kernel, "bench_gdb_pages", "tlb_finish_mmu", f"python gathered({several})")
+    for bits, pages in ((0, 1), (2, 16)):
+        gather = debug(kernel, "bench_gdb_pages", "sys_mincore", f"python gathered({bits})")
         assert re.search(rf"^  mmu_gather +{pages} ", gather, re.M), gather
         assert re.search(r"^  unattributed +0$", gather, re.M), gather
 

@@ -8,7 +8,6 @@ for each program: the values are kept next to it.
 
 from __future__ import annotations
 
-import functools
 import json
 import os
 import re
@@ -16,7 +15,7 @@ import shlex
 import subprocess
 
 import gdb
-from mm.kernel import Error
+from mm.kernel import Error, remembered
 
 # A name is given a value if the compiler knows it; a few are expressions.
 NAMES = """
@@ -105,10 +104,10 @@ def program() -> str:
     return os.path.realpath(name)
 
 
-@functools.cache
-def _values(path: str, mtime: int) -> dict[str, int]:
-    kept = path + "-gdb.json"
-    key = [mtime, NAMES, EXPRESSIONS]
+@remembered
+def _values() -> dict[str, int]:
+    path = program()
+    kept, key = path + "-gdb.json", [os.stat(path).st_mtime_ns, NAMES, EXPRESSIONS]
     try:
         with open(kept) as file:
             old = json.load(file)
@@ -128,8 +127,7 @@ def _values(path: str, mtime: int) -> dict[str, int]:
 
 def has(name: str) -> bool:
     """Whether this kernel has a macro."""
-    path = program()
-    return name in _values(path, os.stat(path).st_mtime_ns)
+    return name in _values()
 
 
 def const(name: str) -> int:
@@ -138,8 +136,7 @@ def const(name: str) -> int:
     Raises:
         Error: this kernel has none of that name.
     """
-    path = program()
     try:
-        return _values(path, os.stat(path).st_mtime_ns)[name]
+        return _values()[name]
     except KeyError:
         raise Error(f"this kernel has no {name}") from None

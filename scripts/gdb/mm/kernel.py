@@ -10,13 +10,24 @@ from __future__ import annotations
 
 import functools
 import struct
-from collections.abc import Iterator, Sequence
-from typing import Any, ClassVar, NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, ClassVar, NamedTuple, TypeVar, cast
 
 import gdb
 
 class Error(gdb.GdbError):      # type: ignore[misc]
     """What a command can't do, in one line."""
+
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def remembered(function: Function) -> Function:
+    """Call a function only once for each argument, until gdb loads another program."""
+    cached: Any = functools.cache(function)
+    gdb.events.new_objfile.connect(lambda _: cached.cache_clear())
+    gdb.events.clear_objfiles.connect(lambda _: cached.cache_clear())
+    return cast(Function, cached)
 
 
 # ---- memory
@@ -49,7 +60,7 @@ def text(address: int, limit: int = 4096) -> str:
 
 # ---- types
 
-@functools.cache
+@remembered
 def type_of(name: str) -> gdb.Type:
     """A type by its name, e.g. "struct page".
 
@@ -63,7 +74,7 @@ def type_of(name: str) -> gdb.Type:
                     f"the .dwo files still in its build folder?") from None
 
 
-@functools.cache
+@remembered
 def pointer(name: str) -> gdb.Type:
     """The pointer to a type."""
     return type_of(name).pointer()
@@ -96,7 +107,7 @@ def _find(type_: gdb.Type, name: str) -> tuple[int, gdb.Type] | None:
     return None
 
 
-@functools.cache
+@remembered
 def field(type_name: str, path: str) -> Field:
     """Where a member is; a path is like "context.id.pid".
 
@@ -188,7 +199,7 @@ def has_symbol(name: str) -> bool:
     return _lookup(name) is not None
 
 
-@functools.cache
+@remembered
 def _lookup(name: str) -> gdb.Symbol | None:
     return gdb.lookup_global_symbol(name) or gdb.lookup_static_symbol(name)
 
@@ -236,7 +247,7 @@ def per_cpu(address: int) -> Iterator[tuple[int, int]]:
 
 # ---- names that the kernel has for its bits and numbers
 
-@functools.cache
+@remembered
 def flag_table(name: str) -> list[tuple[int, str]]:
     """A table of struct trace_print_flags, e.g. pageflag_names: (mask, name)."""
     table = symbol(name)
@@ -254,13 +265,13 @@ def flag_names(table: str, value: int) -> str:
     return "|".join(names + ([f"0x{value:x}"] if value else [])) or "none"
 
 
-@functools.cache
+@remembered
 def enum(name: str) -> dict[str, int]:
     """The names and values of an enum."""
     return {f.name: f.enumval for f in type_of(f"enum {name}").fields()}
 
 
-@functools.cache
+@remembered
 def names(table: str) -> list[str]:
     """An array of strings, e.g. migratetype_names."""
     array = symbol(table)

@@ -3,15 +3,14 @@
 
 from __future__ import annotations
 
-import functools
 import re
 from typing import NamedTuple
 
 import gdb
 from mm.constants import const, has
 from mm.kernel import (Command, Error, Struct, address_of, enum, field, flag_names, function_at,
-                       has_field, has_symbol, names, number, pointer_or_number, read, say,
-                       symbol, text, type_of)
+                       has_field, has_symbol, names, number, pointer_or_number, read,
+                       remembered, say, symbol, text, type_of)
 
 
 # ---- where pages are
@@ -43,7 +42,7 @@ def page_size() -> int:
 
 # ---- flags
 
-@functools.cache
+@remembered
 def _flag(name: str) -> int:
     """A page flag as a mask, e.g. _flag("PG_lru"); 0 if this kernel hasn't it."""
     bit = enum("pageflags").get(name)

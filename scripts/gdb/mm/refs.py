@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -155,18 +156,27 @@ def in_cpu_batches(folio: Folio) -> Iterator[tuple[str, int]]:
                         yield (variable if member.name == "fbatch" else member.name), count
 
 
-def in_gathers(folio: Folio) -> int:
-    """How many references the mmu_gather of a frame of the stack is going to drop."""
-    gathers: set[int] = set()
+@functools.cache
+def gathers() -> set[int]:
+    """Every mmu_gather that a frame has in a variable; the same until the kernel goes on."""
+    found: set[int] = set()
     for _ in each_cpu():
         for at in frames():
             for _, value in variables(at):
                 type_ = value.type.strip_typedefs()
                 if type_.code == gdb.TYPE_CODE_PTR and \
                         str(type_.target().strip_typedefs()) == "struct mmu_gather":
-                    gathers.add(int(value))
+                    found.add(int(value))
+    return found
+
+
+gdb.events.cont.connect(lambda _: gathers.cache_clear())
+
+
+def in_gathers(folio: Folio) -> int:
+    """How many references an mmu_gather on the stack is going to drop."""
     found = 0
-    for gather in gathers:
+    for gather in gathers():
         batch, active = gather + field("struct mmu_gather", "local").offset, \
             Struct("struct mmu_gather", gather)["active"]
         while batch:
@@ -274,7 +284,7 @@ class Ledger:
             yield Row("allocation", 1, "for as long as it exists")
         elif folio.type == "hugetlb":
             pass
-        elif folio.type or not (folio.is_anon or folio.is_file or self.found):
+        elif folio.type or not (folio.is_anon or folio.is_file):
             owner = owner_of(folio.pfn)
             by = next(iter(owner.stack), "") if owner else ""
             yield Row("allocation", 1, f"its user's, allocated by {by}" if by else "its user's")
