@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -73,6 +74,15 @@ def in_session(leader: int) -> list[int]:
     return found
 
 
+def session_with_stub(leader: int) -> list[int]:
+    """The processes of a guest: the kernel and a stub at least, once that has begun."""
+    end = time.monotonic() + 20
+    while len(found := in_session(leader)) < 2 and time.monotonic() < end:
+        time.sleep(0.05)
+    assert len(found) >= 2
+    return found
+
+
 @pytest.fixture
 def nothing_left(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     """Fails if a file stays, or a process of the sessions put in the list."""
@@ -87,5 +97,8 @@ def nothing_left(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
         monkeypatch.undo()
         assert list(folder.iterdir()) == []
         assert set(shm.iterdir()) == before
+    end = time.monotonic() + 5      # the killed ones of a loaded machine take a while
+    while any(map(in_session, sessions)) and time.monotonic() < end:
+        time.sleep(0.05)
     for session in sessions:
         assert in_session(session) == []

@@ -121,7 +121,7 @@ def test_leaves_nothing(session: Session, end: signal.Signals, busy: bool) -> No
     started = children(session.process.pid)
     assert len(started) == 1 + busy
     session.process.send_signal(end)
-    assert session.process.wait(5) == {signal.SIGINT: 130, signal.SIGTERM: 143}.get(end, -end)
+    assert session.process.wait(30) == {signal.SIGINT: 130, signal.SIGTERM: 143}.get(end, -end)
     deadline = time.monotonic() + 3
     while any(map(in_session, started)) and time.monotonic() < deadline:
         time.sleep(0.05)
