@@ -16,6 +16,8 @@
 #define HVO		"/proc/sys/vm/hugetlb_optimize_vmemmap"
 #define UNPOISON	"/sys/kernel/debug/hwpoison/unpoison-pfn"
 #define CONSOLE_LOG	"/proc/sys/kernel/printk"
+#define VMEMMAP		"/sys/kernel/debug/hugetlb_vmemmap"
+#define KUNIT		"/sys/kernel/debug/kunit/"
 
 #define KPF_BUDDY	KPF_BIT(10)
 #define KPF_HUGE	KPF_BIT(17)
@@ -59,6 +61,28 @@ static inline void hvo_set(bool on)
 static inline void pool_settle(void)
 {
 	pool_resize(pool("nr_hugepages") - pool("surplus_hugepages"));
+}
+
+/*
+ * Resize the pool while allocations fail once @space pages have been had. No
+ * other system call is in between.
+ */
+static inline void pool_resize_failing(const char *nr, long space)
+{
+	static int inject, size;
+
+	if (!inject) {
+		inject = open("/proc/self/make-it-fail", O_RDWR);
+		size = open(POOL "nr_hugepages", O_RDWR);
+		if (inject < 0 || size < 0)
+			ksft_exit_fail_perror("/proc/self/make-it-fail");
+	}
+	fail_page_alloc_start(0, space);
+	if (pwrite(inject, "1", 1, 0) != 1 ||
+	    pwrite(size, nr, strlen(nr), 0) != (ssize_t)strlen(nr) ||
+	    pwrite(inject, "0", 1, 0) != 1)
+		ksft_print_msg("nr_hugepages = %s: %s\n", nr, strerror(errno));
+	fail_page_alloc_stop();
 }
 
 static void hugetlb_end(void)
@@ -204,6 +228,112 @@ static inline bool hugetlb_in_order(const char *p, size_t nr)
 static inline long memmap_pages(void)
 {
 	return vmstat("nr_memmap_pages") + vmstat("nr_memmap_boot_pages");
+}
+
+/* The page frames that the struct pages of a HugeTLB page are in */
+struct hvo_page {
+	unsigned long pfn;
+	bool optimized;
+	bool fake_heads;	/* with the tails in the head's frame */
+	unsigned long frame[HVO_SAVED + 1];
+	bool ro[HVO_SAVED + 1];
+};
+
+/* Those of up to @max of the HugeTLB pages that there are, by pfn; how many */
+static inline size_t hvo_pages(struct hvo_page *pages, size_t max)
+{
+	char line[512], form[32], *s;
+	FILE *f = fopen(VMEMMAP, "r");
+	size_t nr = 0, i;
+	int order, at;
+
+	if (!f)
+		ksft_exit_fail_perror(VMEMMAP);
+	while (nr < max && fgets(line, sizeof(line), f)) {
+		struct hvo_page *p = &pages[nr++];
+
+		memset(p, 0, sizeof(*p));
+		if (sscanf(line, "%lu %d %31s%n", &p->pfn, &order, form, &at) != 3 ||
+		    order != 9)
+			ksft_exit_fail_msg(VMEMMAP ": %s", line);
+		p->optimized = strcmp(form, "-");
+		p->fake_heads = !strcmp(form, "fake-heads");
+		s = line + at;
+		for (i = 0; i <= HVO_SAVED && *s == ' '; i++) {
+			p->frame[i] = strtoul(s, &s, 10);
+			p->ro[i] = *s == 'r';
+			s += p->ro[i];
+		}
+		if (i != HVO_SAVED + 1 || *s != '\n')
+			ksft_exit_fail_msg(VMEMMAP ": %s", line);
+	}
+	fclose(f);
+	return nr;
+}
+
+/* Is this a kernel with fake heads? There has to be an optimized page. */
+static inline bool hvo_fake_heads(void)
+{
+	struct hvo_page pages[64];
+	size_t i, nr = hvo_pages(pages, ARRAY_SIZE(pages));
+
+	for (i = 0; i < nr; i++)
+		if (pages[i].optimized)
+			return pages[i].fake_heads;
+	ksft_exit_fail_msg("no optimized HugeTLB page to tell the form by\n");
+}
+
+/* Run a KUnit suite; true if the case passed, and @info is what it said last */
+static inline bool kunit_case(const char *suite, const char *name, char *info,
+			      size_t size)
+{
+	char path[128], line[512], *p;
+	bool ok = false;
+	FILE *f;
+
+	snprintf(path, sizeof(path), KUNIT "%s/run", suite);
+	if (!file_write(path, "1"))
+		ksft_exit_fail_msg("%s: %s\n", path, strerror(errno));
+	snprintf(path, sizeof(path), KUNIT "%s/results", suite);
+	f = fopen(path, "r");
+	if (!f)
+		ksft_exit_fail_msg("%s: %s\n", path, strerror(errno));
+	*info = '\0';
+	while (fgets(line, sizeof(line), f)) {
+		p = strstr(line, name);
+		if (!p)
+			continue;
+		ksft_print_msg("%s", line);
+		p += strlen(name);
+		if (!strncmp(p, ": ", 2))
+			snprintf(info, size, "%s", p + 2);
+		ok |= !strncmp(line + strspn(line, " "), "ok ", 3);
+	}
+	fclose(f);
+	return ok;
+}
+
+/* Pages that are free, wherever the allocator has them, or are slab */
+static inline long free_pages(void)
+{
+	char line[256];
+	long free = 0, n;
+	FILE *f;
+
+	/* With more than one CPU each has a part of the counters. */
+	file_write("/proc/sys/vm/stat_refresh", "1");
+	/* All from one file: the buffer of another one may be a slab more. */
+	f = fopen("/proc/zoneinfo", "r");
+	while (f && fgets(line, sizeof(line), f)) {
+		if (sscanf(line, " pages free %ld", &n) == 1 ||
+		    sscanf(line, " count: %ld", &n) == 1 ||
+		    sscanf(line, " nr_slab_reclaimable %ld", &n) == 1 ||
+		    sscanf(line, " nr_slab_unreclaimable %ld", &n) == 1)
+			free += n;
+	}
+	if (f)
+		fclose(f);
+	return free;
 }
 
 static inline long meminfo(const char *key)

@@ -8,31 +8,6 @@
 
 #define NR	20
 
-/*
- * Pages that are free, wherever the allocator has them, or are slab. All from one
- * file: the buffer that another one takes may be a slab more.
- */
-static long free_pages(void)
-{
-	char line[256];
-	long free = 0, n;
-	FILE *f;
-
-	/* With more than one CPU each has a part of the counters. */
-	file_write("/proc/sys/vm/stat_refresh", "1");
-	f = fopen("/proc/zoneinfo", "r");
-	while (f && fgets(line, sizeof(line), f)) {
-		if (sscanf(line, " pages free %ld", &n) == 1 ||
-		    sscanf(line, " count: %ld", &n) == 1 ||
-		    sscanf(line, " nr_slab_reclaimable %ld", &n) == 1 ||
-		    sscanf(line, " nr_slab_unreclaimable %ld", &n) == 1)
-			free += n;
-	}
-	if (f)
-		fclose(f);
-	return free;
-}
-
 struct cost {
 	long used;	/* pages that the huge pages cost */
 	long memmap;	/* pages of struct page, more than before */

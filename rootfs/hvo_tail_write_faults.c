@@ -6,31 +6,15 @@
  */
 #include "hugetlb.h"
 
-#define SUITE	"/sys/kernel/debug/kunit/um_tlb/"
-#define CASE	"hugetlb_shared_tails_read_only"
-
 /* How many optimized HugeTLB pages the case has tried; -1 if it failed */
 static long run_case(void)
 {
-	char line[512], *p;
+	char info[256];
 	long tried = -1;
-	bool ok = false;
-	FILE *f;
+	bool ok = kunit_case("um_tlb", "hugetlb_shared_tails_read_only", info,
+			     sizeof(info));
 
-	if (!file_write(SUITE "run", "1"))
-		ksft_exit_fail_msg(SUITE "run: %s\n", strerror(errno));
-	f = fopen(SUITE "results", "r");
-	if (!f)
-		ksft_exit_fail_msg(SUITE "results: %s\n", strerror(errno));
-	while (fgets(line, sizeof(line), f)) {
-		p = strstr(line, CASE);
-		if (!p)
-			continue;
-		ksft_print_msg("%s", line);
-		sscanf(p, CASE ": %ld optimized", &tried);
-		ok |= !strncmp(line + strspn(line, " "), "ok ", 3);
-	}
-	fclose(f);
+	sscanf(info, "%ld optimized", &tried);
 	return ok ? tried : -1;
 }
 
