@@ -3,8 +3,8 @@
 """Measure what the sandbox is quick or slow at, or what a mechanism costs and gives.
 
 "faults" is about faults and placement, "loop" about an edit until its verdict,
-"flush" about SMP; "huge-zero" and "pte-ref" compare kernels with different forms of
-that mechanism, "allocators" shows the latter with jemalloc and tcmalloc.
+"flush" about SMP; "huge-zero", "pte-ref" and "hvo" compare kernels with different
+forms of that mechanism, "allocators" shows pte-ref with jemalloc and tcmalloc.
 
 All configurations take turns for several rounds, since a shared host's speed
 drifts. Only the ratios mean something elsewhere.
@@ -128,6 +128,37 @@ def huge_zero(kernel: Path, count: int) -> None:
     print("posted, reads: per mapping / never freed 0.99")
 
 
+def hvo(kernel: Path, count: int) -> None:
+    """HugeTLB pages optimized in mainline's form and in the posting's, beside plain ones.
+
+    Args:
+        kernel: that with mainline's form; the other is that of the variant fake-heads.
+    """
+    kernels = {"mainline": kernel, "fake heads": build("fake-heads")}
+    rounds: dict[str, list[dict[str, float]]] = {name: [] for name in kernels}
+    for _ in range(count):
+        for name, program in kernels.items():
+            rounds[name].append(measure(program, [], "bench_hvo"))
+
+    def row(title: str, key: str, unit: float, off: float) -> None:
+        on = [median(r[f"on_{key}_ns"] for r in rounds[name]) / unit for name in kernels]
+        print(f"{title:38}{off:8.2f}" + "".join(f"{ns:12.2f}" for ns in on) +
+              "".join(f"{ns / off:12.2f}" for ns in on))
+
+    print(f"{'median of ' + str(count):38}{'off':>8}" +
+          "".join(f"{name:>12}" for name in kernels) +
+          "".join(f"{'/ off':>12}" for _ in kernels))
+    for title, key in (("allocate a HugeTLB page, us", "alloc"), ("free it, us", "free")):
+        row(title, key, 1e3, median(r[f"off_{key}_ns"] for each in rounds.values()
+                                    for r in each) / 1e3)
+    for title, key in (("small page", "small"), ("head", "head"), ("tail", "tail"),
+                       ("tail of HugeTLB, first in 4 KB", "border")):
+        # Without an optimized page so far, and there a HugeTLB tail is any tail.
+        base = median(r[f"off_{'tail' if key == 'border' else key}_ns"]
+                      for r in rounds["fake heads"])
+        row(f"compound_head(), {title}, ns"[:38], key, 2 ** 20, base / 2 ** 20)
+
+
 def edit(path: Path, text: str, function: bool = False) -> None:
     """Append what no compiler cache has seen, and what moves all that follows."""
     salt = time.time_ns()
@@ -235,7 +266,7 @@ def allocator(kernel: Path, _: int) -> None:
 
 
 BENCHES = {"faults": faults, "loop": loop, "flush": flush, "huge-zero": huge_zero,
-           "pte-ref": pte_ref, "allocators": allocator}
+           "pte-ref": pte_ref, "allocators": allocator, "hvo": hvo}
 
 
 def command() -> None:
