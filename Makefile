@@ -87,8 +87,8 @@ lock = mkdir -p build && exec 9>build/.lock && { flock -n 9 || \
 xdist = $(if $(shell $(PYTHON) -c 'import xdist; print(1)' 2>/dev/null),-n$(JOBS))
 
 .DEFAULT_GOAL := run
-.PHONY: run test watch stress coverage selftests list shell gdb trace pagemap bench mutants linux patches \
-	check-series kernel deps clean distclean help
+.PHONY: run test watch stress coverage selftests list shell gdb trace pagemap bench mutants linux \
+	patches check-series kernel deps clean distclean help
 
 ## Run
 run:		## build, run the tests T="name glob ..." (all for none; changed: see coverage)
