@@ -5,6 +5,15 @@
  */
 #include "huge_zero.h"
 
+#define MIN_FREE	"/proc/sys/vm/min_free_kbytes"
+
+static long min_free;
+
+static void restore(void)
+{
+	number_write(MIN_FREE, min_free);
+}
+
 /*
  * Take memory until reclaim has freed the huge zero page, or at least begun when
  * that is mapped
@@ -13,17 +22,16 @@ static int hog(void *arg)
 {
 	long frees = huge_zero("frees"), runs = vmstat("pageoutrun");
 	bool mapped = huge_zero("count") > 1;
-	size_t len = 1UL << 30, off;
+	size_t len = 1UL << 30, step = 1UL << 18, off;
 	char *p = mmap(NULL, len, PROT_READ | PROT_WRITE,
 		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	if (p == MAP_FAILED || madvise(p, len, MADV_NOHUGEPAGE) ||
 	    !file_write("/proc/self/oom_score_adj", "1000"))
 		return 1;
-	for (off = 0; off < len; off += PAGE_SIZE) {
-		*(volatile char *)(p + off) = 1;
-		if (off % (1 << 18))
-			continue;
+	for (off = 0; off < len; off += step) {
+		if (madvise(p + off, step, MADV_POPULATE_WRITE))
+			return 2;
 		if (huge_zero("frees") != frees)
 			return 0;
 		if (mapped && vmstat("pageoutrun") != runs) {
@@ -31,7 +39,7 @@ static int hog(void *arg)
 			return 0;
 		}
 	}
-	return 2;
+	return 3;
 }
 
 int main(void)
@@ -66,6 +74,10 @@ int main(void)
 	ksft_print_msg("pfn 0x%lx, then 0x%lx\n", pfn, huge_zero("pfn"));
 
 	frees = huge_zero("frees");
+	/* Half of the memory has to stay free: reclaim begins that much earlier. */
+	min_free = file_number(MIN_FREE, NULL);
+	atexit(restore);
+	number_write(MIN_FREE, sysconf(_SC_PHYS_PAGES) * 4 / 2);
 	test_eq(in_child(hog, NULL), 0, "a process takes the memory");
 	test_mapped(1, "under pressure, mapped");
 	area_free(p, 1);
