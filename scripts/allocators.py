@@ -10,14 +10,14 @@ from __future__ import annotations
 import re
 import subprocess
 from pathlib import Path
-from statistics import mean
 
 import uml
 from common import BUILD, ROOT, Fatal, say
 
 # Both give memory back after a second of not being used, not ten.
 ALLOCATORS = {
-    "jemalloc": ("libjemalloc.so.2", "MALLOC_CONF=dirty_decay_ms:1000,muzzy_decay_ms:0"),
+    "jemalloc": ("libjemalloc.so.2",
+                 "MALLOC_CONF=background_thread:true,dirty_decay_ms:1000,muzzy_decay_ms:0"),
     "tcmalloc": ("libtcmalloc_minimal.so.4", "TCMALLOC_RELEASE_RATE=10")}
 COLORS = {"on": "#1b7837", "off": "#b2182b"}
 WIDTH, HEIGHT, MARGIN = 420, 150, 45
@@ -95,13 +95,12 @@ def measure(on: Path, off: Path) -> None:
                     "-lpthread"], check=True)
     results = {name: {kind: run(kernel, name) for kind, kernel in (("off", off), ("on", on))}
                for name in ALLOCATORS}
-    print(f"{'VmPTE, kB':12}{'off: mean':>12}{'in the end':>12}{'on: mean':>12}{'in the end':>12}"
-          f"{'RSS off':>12}{'on':>12}")
+    print(f"{'kB':18}{'VmPTE: most':>14}{'in the end':>12}{'RSS: most':>12}{'in the end':>12}")
     for name, runs in results.items():
-        print(f"{name:12}" + "".join(
-            f"{mean(s[1] for s in samples):12.0f}{samples[-1][1]:12.0f}"
-            for samples in runs.values()) +
-            "".join(f"{samples[-1][2]:12.0f}" for samples in runs.values()))
+        for kind, samples in runs.items():
+            print(f"{name + ', ' + kind:18}" + "".join(
+                f"{max(s[column] for s in samples):{width}.0f}{samples[-1][column]:12.0f}"
+                for column, width in ((1, 14), (2, 12))))
     picture = BUILD / "allocators.svg"
     picture.write_text(plot(results))
     say(str(picture))

@@ -17,8 +17,9 @@
 
 #define THREADS	4
 #define BLOCKS	1200
-#define MS	16000L		/* all of it */
-#define WAVE	4000L		/* up for a half of this, then down */
+#define OPS	8000		/* of each thread, however long that takes */
+#define WAVE	2000		/* up for a half of this, then down */
+#define IDLE_MS	3000L		/* in the end, when all is freed */
 
 static long now_ms(void)
 {
@@ -33,6 +34,7 @@ void MallocExtension_ReleaseFreeMemory(void) __attribute__((weak));
 
 static long start;
 static atomic_ulong wrong;
+static atomic_int running = THREADS;
 
 /* Mostly small, some of up to 4 MB, of which a page here and there is used */
 static size_t size_of(unsigned int *seed)
@@ -49,10 +51,10 @@ static size_t size_of(unsigned int *seed)
 static void *churn(void *arg)
 {
 	static __thread struct { char *p; size_t len; } block[BLOCKS];
-	unsigned int seed = (size_t)arg, i;
+	unsigned int seed = (size_t)arg, i, op;
 	size_t off;
 
-	while (now_ms() - start < MS) {
+	for (op = 0; op < OPS; op++) {
 		i = rand_r(&seed) % BLOCKS;
 		if (block[i].p) {
 			for (off = 0; off < block[i].len; off += 65536)
@@ -62,8 +64,9 @@ static void *churn(void *arg)
 			block[i].p = NULL;
 		}
 		/* Going down, most of it is freed and little comes back. */
-		if ((now_ms() - start) % WAVE > WAVE / 2 && rand_r(&seed) % 50) {
-			usleep(200);
+		if (op % WAVE > WAVE / 2 && rand_r(&seed) % 50) {
+			if (op % 50 == 0)
+				usleep(10000);
 			continue;
 		}
 		block[i].len = size_of(&seed);
@@ -73,6 +76,7 @@ static void *churn(void *arg)
 	}
 	for (i = 0; i < BLOCKS; i++)
 		free(block[i].p);
+	atomic_fetch_sub(&running, 1);
 	return NULL;
 }
 
@@ -94,6 +98,7 @@ static void sample(void)
 int main(void)
 {
 	pthread_t thread[THREADS];
+	long idle = 0;
 	size_t i;
 	FILE *f;
 
@@ -104,7 +109,9 @@ int main(void)
 	for (i = 0; i < THREADS; i++)
 		if (pthread_create(&thread[i], NULL, churn, (void *)(i + 1)))
 			perror("pthread_create");
-	while (now_ms() - start < MS + WAVE / 2) {
+	while (!idle || now_ms() - idle < IDLE_MS) {
+		if (!idle && !atomic_load(&running))
+			idle = now_ms();
 		sample();
 		usleep(100000);
 		if (MallocExtension_ReleaseFreeMemory && ++i % 10 == 0)
