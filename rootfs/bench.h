@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Times of benchmarks. */
+/* The clock, and times of benchmarks */
 #ifndef BENCH_H
 #define BENCH_H
 
@@ -12,6 +12,11 @@ static inline long now_ns(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	return ts.tv_sec * 1000000000L + ts.tv_nsec;
+}
+
+static inline long now_ms(void)
+{
+	return now_ns() / 1000000;
 }
 
 static inline int by_value(const void *a, const void *b)

@@ -8,31 +8,6 @@
 
 static char *p;
 
-static unsigned long long page_number(const char *file, unsigned long pfn)
-{
-	unsigned long long n = 0;
-	int fd = open(file, O_RDONLY);
-
-	if (fd < 0 || pread(fd, &n, sizeof(n), pfn * sizeof(n)) != sizeof(n))
-		ksft_exit_fail_perror(file);
-	close(fd);
-	return n;
-}
-
-/* What page tables take, in kB */
-static long vmpte_kb(void)
-{
-	FILE *f = fopen("/proc/self/status", "r");
-	char line[256];
-	long kb = -1;
-
-	while (f && fgets(line, sizeof(line), f))
-		sscanf(line, "VmPTE: %ld", &kb);
-	if (f)
-		fclose(f);
-	return kb;
-}
-
 /* What is, or was, at @at is page @pfn, 0 for none. */
 static void show_page(const char *name, char *at, unsigned long pfn)
 {
@@ -40,12 +15,12 @@ static void show_page(const char *name, char *at, unsigned long pfn)
 	       name, (unsigned long)at, pfn,
 	       (unsigned long long)(pfn ? kpageflags(pfn) : 0),
 	       (unsigned long long)(pfn ? kpagecount(pfn) : 0),
-	       pfn ? page_number("/proc/kpagecgroup", pfn) : 0,
+	       (unsigned long long)(pfn ? kpagecgroup(pfn) : 0),
 	       smaps_kb(at, 1, "Rss"),
 	       smaps_kb(at, 1, "AnonHugePages") +
 	       smaps_kb(at, 1, "ShmemPmdMapped") +
 	       smaps_kb(at, 1, "Private_Hugetlb"),
-	       smaps_kb(at, 1, "Swap"), vmpte_kb(), getpid());
+	       smaps_kb(at, 1, "Swap"), vmpte(), getpid());
 	fflush(stdout);
 	/* The kernel does nothing of it; gdb stops in there. */
 	syscall(SYS_mincore, at, 0, pfn);

@@ -14,25 +14,24 @@ static long times[2][2][ROUNDS];	/* optimized or not; allocate, free */
 static void compound_head_cost(const char *when)
 {
 	static const char * const what[] = { "small", "tail", "head", "border" };
-	char info[256], name[32];
-	size_t i;
+	FILE *f = kunit_results("hugetlb_vmemmap_bench");
+	char line[512], name[32], *p;
+	size_t i, found = 0;
 	long ns;
 
-	if (!kunit_case("hugetlb_vmemmap_bench", "compound_head_cost", info, sizeof(info)))
-		ksft_exit_fail_msg("no result of KUnit\n");
-	for (i = 0; i < ARRAY_SIZE(what); i++) {
-		FILE *f = fopen(KUNIT "hugetlb_vmemmap_bench/results", "r");
-		char line[512], *p;
-
-		snprintf(name, sizeof(name), ": %s_ns ", what[i]);
-		while (f && fgets(line, sizeof(line), f)) {
+	while (fgets(line, sizeof(line), f)) {
+		for (i = 0; i < ARRAY_SIZE(what); i++) {
+			snprintf(name, sizeof(name), ": %s_ns ", what[i]);
 			p = strstr(line, name);
-			if (p && sscanf(p + strlen(name), "%ld", &ns) == 1)
+			if (p && sscanf(p + strlen(name), "%ld", &ns) == 1) {
 				printf("%s_%s_ns %ld\n", when, what[i], ns);
+				found++;
+			}
 		}
-		if (f)
-			fclose(f);
 	}
+	fclose(f);
+	if (found != ARRAY_SIZE(what))
+		ksft_exit_fail_msg("%zu of the results of KUnit\n", found);
 }
 
 int main(void)

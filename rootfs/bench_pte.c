@@ -18,14 +18,6 @@ static const char * const names[] = {
 
 static long times[NR_TIMES][ROUNDS];
 
-static long now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000000000L + ts.tv_nsec;
-}
-
 static int nothing(void *arg)
 {
 	return 0;
@@ -81,13 +73,6 @@ static void one_round(int r)
 	usleep(200000);		/* what the worker does is not part of the next */
 }
 
-static int by_value(const void *a, const void *b)
-{
-	long x = *(const long *)a, y = *(const long *)b;
-
-	return (x > y) - (x < y);
-}
-
 /* VmPTE with 50 GB, before and a second after they were given back */
 static void the_case(size_t step)
 {
@@ -115,10 +100,8 @@ int main(void)
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	for (i = 0; i < ROUNDS; i++)
 		one_round(i);
-	for (i = 0; i < NR_TIMES; i++) {
-		qsort(times[i], ROUNDS, sizeof(long), by_value);
-		printf("%s_ns %ld\n", names[i], times[i][ROUNDS / 2]);
-	}
+	for (i = 0; i < NR_TIMES; i++)
+		printf("%s_ns %ld\n", names[i], median(times[i], ROUNDS));
 	the_case(CASE);
 	the_case(HPAGE_SIZE);
 	return 0;

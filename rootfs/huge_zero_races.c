@@ -5,8 +5,7 @@
  * zeroes and what they wrote, and in the end only the shrinker's reference is
  * left. RACE_SECS says how long it takes, RACE_PROCESSES how many they are.
  */
-#include <time.h>
-
+#include "bench.h"
 #include "huge_zero.h"
 
 #define NR	4
@@ -95,14 +94,6 @@ static int run(int me)
 		}
 	}
 	return 0;
-}
-
-static long now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
 static long number_from_env(const char *name, long otherwise)

@@ -5,17 +5,6 @@
  */
 #include "huge_zero.h"
 
-static long move(int uffd, char *dst, char *src, size_t len)
-{
-	struct uffdio_move mv = {
-		.dst = (unsigned long)dst, .src = (unsigned long)src, .len = len,
-	};
-
-	if (ioctl(uffd, UFFDIO_MOVE, &mv))
-		return -errno;
-	return mv.move;
-}
-
 static void *reader(void *p)
 {
 	force_read_pages(p, 1, PAGE_SIZE);
@@ -37,10 +26,10 @@ int main(void)
 	if (uffd_register(uffd, dst, 2 * HPAGE_SIZE, true, false, false))
 		ksft_exit_fail_perror("UFFDIO_REGISTER");
 	test_mapped(2, "reads");
-	test_eq(move(uffd, dst, src, HPAGE_SIZE), HPAGE_SIZE, "bytes moved");
+	test_eq(uffd_move(uffd, dst, src, HPAGE_SIZE), HPAGE_SIZE, "bytes moved");
 	test_mapped(2, "that");
 	test_data(dst, 0, HPAGE_SIZE, 0, "zeroes");
-	test_eq(move(uffd, dst + HPAGE_SIZE, src + HPAGE_SIZE, PAGE_SIZE),
+	test_eq(uffd_move(uffd, dst + HPAGE_SIZE, src + HPAGE_SIZE, PAGE_SIZE),
 		PAGE_SIZE, "bytes moved of the second");
 	test_mapped(1, "that splits it");
 	madvise(dst, HPAGE_SIZE, MADV_DONTNEED);

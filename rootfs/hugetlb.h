@@ -17,7 +17,6 @@
 #define UNPOISON	"/sys/kernel/debug/hwpoison/unpoison-pfn"
 #define CONSOLE_LOG	"/proc/sys/kernel/printk"
 #define VMEMMAP		"/sys/kernel/debug/hugetlb_vmemmap"
-#define KUNIT		"/sys/kernel/debug/kunit/"
 
 #define KPF_BUDDY	KPF_BIT(10)
 #define KPF_HUGE	KPF_BIT(17)
@@ -287,17 +286,10 @@ static inline bool hvo_fake_heads(void)
 static inline bool kunit_case(const char *suite, const char *name, char *info,
 			      size_t size)
 {
-	char path[128], line[512], *p;
+	FILE *f = kunit_results(suite);
+	char line[512], *p;
 	bool ok = false;
-	FILE *f;
 
-	snprintf(path, sizeof(path), KUNIT "%s/run", suite);
-	if (!file_write(path, "1"))
-		ksft_exit_fail_msg("%s: %s\n", path, strerror(errno));
-	snprintf(path, sizeof(path), KUNIT "%s/results", suite);
-	f = fopen(path, "r");
-	if (!f)
-		ksft_exit_fail_msg("%s: %s\n", path, strerror(errno));
 	*info = '\0';
 	while (fgets(line, sizeof(line), f)) {
 		p = strstr(line, name);

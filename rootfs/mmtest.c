@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* See mmtest.h. */
+#include <ctype.h>
 #include <inttypes.h>
 #include <sched.h>
 #include <setjmp.h>
@@ -13,6 +14,7 @@
 #define SWAP_BYTES	(64UL << 20)
 #define MEMCG		"/sys/fs/cgroup/mmtest"
 #define TMPFS		"/tmp/huge"
+#define KUNIT		"/sys/kernel/debug/kunit/"
 
 /* vmstat, sysfs, smaps, pagemap */
 
@@ -25,7 +27,7 @@ static int open_or_fail(const char *path, int flags)
 	return fd;
 }
 
-/* The number after "@key " at the start of a line of a file; -1 if absent */
+/* The number after @key and a blank at the start of a line of a file; -1 if absent */
 static long keyed_number(const char *path, const char *key)
 {
 	size_t len = strlen(key);
@@ -37,7 +39,7 @@ static long keyed_number(const char *path, const char *key)
 	if (!f)
 		ksft_exit_fail_msg("%s: %s\n", path, strerror(errno));
 	while (fgets(line, sizeof(line), f)) {
-		if (!strncmp(line, key, len) && line[len] == ' ') {
+		if (!strncmp(line, key, len) && isspace(line[len])) {
 			value = strtol(line + len, NULL, 10);
 			break;
 		}
@@ -108,6 +110,11 @@ bool number_write(const char *path, long n)
 long vmstat(const char *name)
 {
 	return file_number("/proc/vmstat", name);
+}
+
+long vmpte(void)
+{
+	return file_number("/proc/self/status", "VmPTE:");
 }
 
 long smaps_kb(const void *addr, size_t len, const char *field)
@@ -181,6 +188,13 @@ uint64_t kpagecount(unsigned long pfn)
 	static int fd;
 
 	return kpage_entry(&fd, "/proc/kpagecount", pfn);
+}
+
+uint64_t kpagecgroup(unsigned long pfn)
+{
+	static int fd;
+
+	return kpage_entry(&fd, "/proc/kpagecgroup", pfn);
 }
 
 size_t count_flagged(const char *p, size_t len, uint64_t flags)
@@ -720,18 +734,26 @@ void fail_page_alloc_start(int order, long space)
 		ksft_exit_fail_perror(FAIL);
 }
 
-void kunit_run(const char *suite, int *ok, int *not_ok)
+FILE *kunit_results(const char *suite)
 {
-	char path[128], line[256], *p;
+	char path[128];
 	FILE *f;
 
-	snprintf(path, sizeof(path), "/sys/kernel/debug/kunit/%s/run", suite);
+	snprintf(path, sizeof(path), KUNIT "%s/run", suite);
 	if (!file_write(path, "1"))
 		ksft_exit_fail_msg("%s: %s\n", path, strerror(errno));
-	snprintf(path, sizeof(path), "/sys/kernel/debug/kunit/%s/results", suite);
+	snprintf(path, sizeof(path), KUNIT "%s/results", suite);
 	f = fopen(path, "r");
 	if (!f)
 		ksft_exit_fail_msg("%s: %s\n", path, strerror(errno));
+	return f;
+}
+
+void kunit_run(const char *suite, int *ok, int *not_ok)
+{
+	FILE *f = kunit_results(suite);
+	char line[256], *p;
+
 	*ok = 0;
 	*not_ok = 0;
 	while (fgets(line, sizeof(line), f)) {
@@ -756,6 +778,15 @@ int uffd_open(uint64_t features)
 				   (unsigned long long)features,
 				   strerror(errno));
 	return fd;
+}
+
+long uffd_move(int uffd, char *dst, char *src, size_t len)
+{
+	struct uffdio_move mv = {
+		.dst = (unsigned long)dst, .src = (unsigned long)src, .len = len,
+	};
+
+	return ioctl(uffd, UFFDIO_MOVE, &mv) ? -errno : mv.move;
 }
 
 /* Of linux/io_uring.h, whose older and newer forms don't go with the rest */

@@ -118,6 +118,9 @@ long file_number(const char *path, const char *key);
 bool file_write(const char *path, const char *text);
 bool number_write(const char *path, long n);
 
+/* kB of page tables of this process */
+long vmpte(void);
+
 /* Sum of a field of /proc/self/smaps over the VMAs that meet the range */
 long smaps_kb(const void *addr, size_t len, const char *field);
 
@@ -127,11 +130,12 @@ static inline void test_smaps(const void *addr, size_t len, const char *field,
 	test_eq(smaps_kb(addr, len, field), want_kb, "smaps %s kB", field);
 }
 
-/* /proc/self/pagemap, /proc/kpageflags and /proc/kpagecount */
+/* /proc/self/pagemap, /proc/kpageflags, kpagecount and kpagecgroup */
 uint64_t pagemap(const void *addr);
 unsigned long pfn_of(const void *addr);
 uint64_t kpageflags(unsigned long pfn);
 uint64_t kpagecount(unsigned long pfn);
+uint64_t kpagecgroup(unsigned long pfn);
 /* How many of the pages in the range have all of @flags, are mapped @count
  * times, have a pfn that follows the one before
  */
@@ -227,7 +231,9 @@ void debugfs_split(const void *p, size_t len, int order);
 void fail_page_alloc_start(int order, long space);
 void fail_page_alloc_stop(void);
 
-/* Run a KUnit suite of the kernel and print its results; @ok and @not_ok cases */
+/* Run a KUnit suite of the kernel; its results are to be read and closed. */
+FILE *kunit_results(const char *suite);
+/* The same and print them; @ok and @not_ok cases */
 void kunit_run(const char *suite, int *ok, int *not_ok);
 
 /* The same as two results */
@@ -241,6 +247,8 @@ static inline void test_kunit(const char *suite)
 }
 
 int uffd_open(uint64_t features);
+/* UFFDIO_MOVE; how many bytes it moved, or -errno */
+long uffd_move(int uffd, char *dst, char *src, size_t len);
 
 /*
  * Pin memory for long, as a buffer registered with io_uring: that moves it out

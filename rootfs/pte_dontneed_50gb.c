@@ -21,12 +21,12 @@ static void touch_all(void)
 /* Wait for no more than the posting's VmPTE; returns what it was after how long */
 static long wait_for_kb(long most, long *ms)
 {
-	long start = pte_now_ms(), kb;
+	long start = now_ms(), kb;
 
 	do {
 		usleep(5000);
 		kb = vmpte();
-		*ms = pte_now_ms() - start;
+		*ms = now_ms() - start;
 	} while (kb > most && *ms < PTE_MS);
 	return kb;
 }

@@ -6,8 +6,7 @@
 #ifndef PTE_REF_H
 #define PTE_REF_H
 
-#include <time.h>
-
+#include "bench.h"
 #include "mmtest.h"
 
 /* A table that is empty is gone after this. */
@@ -15,55 +14,18 @@
 
 static long pte_floor;
 
-/* kB of page tables of this process */
-static inline long vmpte(void)
-{
-	char line[128];
-	long kb = -1;
-	FILE *f = fopen("/proc/self/status", "r");
-
-	if (!f)
-		ksft_exit_fail_perror("/proc/self/status");
-	while (fgets(line, sizeof(line), f))
-		if (sscanf(line, "VmPTE: %ld kB", &kb) == 1)
-			break;
-	fclose(f);
-	return kb;
-}
-
 /* How many PTE page tables there are more than at pte_count_from_here() */
 static inline long pte_tables(void)
 {
 	return (vmpte() - pte_floor) / 4;
 }
 
-static inline void pte_skip_without(void)
-{
-	char line[128];
-	FILE *f = fopen("/proc/vmstat", "r");
-
-	while (f && fgets(line, sizeof(line), f)) {
-		if (!strncmp(line, "pte_table_freed ", 16)) {
-			fclose(f);
-			return;
-		}
-	}
-	ksft_exit_skip("a kernel without CONFIG_FREE_USER_PTE\n");
-}
-
 static inline void pte_plan(unsigned int plan)
 {
 	ksft_print_header();
-	pte_skip_without();
+	if (access("/sys/kernel/debug/pte_ref/audit", F_OK))
+		ksft_exit_skip("a kernel without CONFIG_FREE_USER_PTE\n");
 	ksft_set_plan(plan);
-}
-
-static inline long pte_now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000L + ts.tv_nsec / 1000000;
 }
 
 /*
@@ -72,7 +34,7 @@ static inline long pte_now_ms(void)
  */
 static inline void pte_count_from_here(void)
 {
-	pte_now_ms();
+	now_ms();
 	usleep(1);
 	vmpte();
 	pte_floor = vmpte();
@@ -107,6 +69,16 @@ static inline char *pte_area(size_t nr_huge, int fd)
 	return pte_map(pte_hole(nr_huge), nr_huge * HPAGE_SIZE, fd);
 }
 
+/* A file of @nr_huge huge pages, none there yet */
+static inline int pte_file(size_t nr_huge)
+{
+	int fd = memfd_create("pte", MFD_CLOEXEC);
+
+	if (fd < 0 || ftruncate(fd, nr_huge * HPAGE_SIZE))
+		ksft_exit_fail_perror("memfd");
+	return fd;
+}
+
 /* Write to @nr pages of each 2 MB, some apart */
 static inline void pte_touch(char *p, size_t nr_huge, size_t nr)
 {
@@ -121,10 +93,10 @@ static inline void pte_touch(char *p, size_t nr_huge, size_t nr)
 /* Wait until there are only @want tables; returns after how many ms, or -1. */
 static inline long pte_wait(long want)
 {
-	long start = pte_now_ms(), ms;
+	long start = now_ms(), ms;
 
 	for (;;) {
-		ms = pte_now_ms() - start;
+		ms = now_ms() - start;
 		if (pte_tables() <= want)
 			return ms;
 		if (ms > PTE_MS)
@@ -142,5 +114,24 @@ static inline long pte_wait(long want)
 			 fmt ": tables # %ld after %ld ms, want %ld\n",	\
 			 ##__VA_ARGS__, __got, __ms, __want);		\
 } while (0)
+
+/*
+ * A file is mapped, all of it but its first 2 MB is lost by @lose(), and tables
+ * are; a write to what was lost ends in @signal, 0 for none. 4 results.
+ */
+static inline void test_file_loses(int (*lose)(int fd, char *p, size_t len), int signal)
+{
+	const size_t nr = 4;
+	int fd = pte_file(nr);
+	char *p = pte_area(nr, fd);
+
+	pte_touch(p, nr, 50);
+	test_eq(pte_tables(), nr, "tables in use");
+	if (lose(fd, p, nr * HPAGE_SIZE))
+		ksft_exit_fail_perror("to lose a part of the file");
+	test_tables(1, "after it");
+	test_data(p, 0, 64, 1, "what is left of the file is kept");
+	test_eq(access_signal(p + HPAGE_SIZE, true), signal, "a write behind it");
+}
 
 #endif /* PTE_REF_H */

@@ -112,11 +112,23 @@ static void check_all(struct side *s)
 		check(s, i);
 }
 
+/* A child that looks at all of it; false if it fails */
+static bool check_in_child(struct side *s)
+{
+	pid_t pid = fork();
+
+	if (!pid) {
+		check_all(s);
+		_exit(0);
+	}
+	return pid > 0 && !child_status(pid);
+}
+
 static void *thread(void *arg)
 {
 	struct side *s = arg;
 
-	while (pte_now_ms() < end_ms)
+	while (now_ms() < end_ms)
 		one_op(s);
 	check_all(s);
 	return NULL;
@@ -143,11 +155,10 @@ static int one_that_moves(unsigned int seed)
 {
 	char *a = pte_area(2 * NR, -1), *b = a + LEN, *other;
 	static struct side s;
-	pid_t pid;
 
 	munmap(b, LEN);
 	s = (struct side){ .p = a, .step = 1, .rnd = seed };
-	while (pte_now_ms() < end_ms) {
+	while (now_ms() < end_ms) {
 		one_op(&s);
 		switch (rnd(&s, 12)) {
 		case 0:
@@ -157,12 +168,7 @@ static int one_that_moves(unsigned int seed)
 			s.p = other;
 			break;
 		case 1:
-			pid = fork();
-			if (!pid) {
-				check_all(&s);
-				_exit(0);
-			}
-			if (pid < 0 || child_status(pid))
+			if (!check_in_child(&s))
 				return 1;
 			break;
 		case 2:
@@ -182,23 +188,15 @@ static int one_that_is_sparse(unsigned int seed)
 	static struct side s;
 	char *p = mmap(NULL, (PAGES + 1024) * HPAGE_SIZE, PROT_READ | PROT_WRITE,
 		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	pid_t pid;
 
 	if (p == MAP_FAILED)
 		return 1;
 	/* From a boundary of 1 GB on */
 	p = (char *)(((uintptr_t)p + (1UL << 30) - 1) & -(1UL << 30));
 	s = (struct side){ .p = p, .step = 1, .rnd = seed, .stride = HPAGE_SIZE };
-	while (pte_now_ms() < end_ms) {
+	while (now_ms() < end_ms) {
 		one_op(&s);
-		if (rnd(&s, 30))
-			continue;
-		pid = fork();
-		if (!pid) {
-			check_all(&s);
-			_exit(0);
-		}
-		if (pid < 0 || child_status(pid))
+		if (!rnd(&s, 30) && !check_in_child(&s))
 			return 1;
 	}
 	check_all(&s);
@@ -216,7 +214,7 @@ static int one_that_punches(unsigned int seed)
 	size_t i, table;
 
 	s = (struct side){ .p = pte_area(NR, file), .step = 1, .rnd = seed };
-	while (pte_now_ms() < end_ms) {
+	while (now_ms() < end_ms) {
 		table = rnd(&s, NR);
 		for (i = 0; i < 30; i++)
 			put(&s, table * HPAGE_NR + rnd(&s, HPAGE_NR));
@@ -240,7 +238,7 @@ static int reader(unsigned int seed)
 	uint64_t got;
 	size_t i;
 
-	while (pte_now_ms() < end_ms) {
+	while (now_ms() < end_ms) {
 		i = rnd(&s, PAGES);
 		got = *(volatile uint64_t *)(s.p + i * PAGE_SIZE);
 		if (got && (got / 256 != i || got % 256 > 100))
@@ -265,12 +263,10 @@ int main(void)
 	swap_start();
 	memcg_enter();
 	sh = mmap(NULL, PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	file = memfd_create("pte", MFD_CLOEXEC);
-	if (file < 0 || ftruncate(file, LEN))
-		ksft_exit_fail_perror("memfd");
+	file = pte_file(NR);
 	freed = vmstat("pte_table_freed");
 	raced = vmstat("pte_table_raced");
-	end_ms = pte_now_ms() + MS;
+	end_ms = now_ms() + MS;
 	fflush(stdout);
 	for (i = 0; i < ARRAY_SIZE(kinds) * PROCS; i++) {
 		/* One alone writes to the file */
@@ -285,7 +281,7 @@ int main(void)
 		}
 		n++;
 	}
-	while (pte_now_ms() < end_ms) {
+	while (now_ms() < end_ms) {
 		usleep(100000);
 		file_write("/sys/fs/cgroup/mmtest/memory.reclaim", "2M");
 	}

@@ -10,7 +10,6 @@
 
 int main(void)
 {
-	struct uffdio_move mv = { .len = PAGE_SIZE };
 	int uffd = uffd_open(UFFD_FEATURE_MOVE), moved = 0, i;
 	char *src, *dst;
 
@@ -22,9 +21,8 @@ int main(void)
 	pattern_fill(src, 0, PAGES * PAGE_SIZE, 1);
 	test_eq(pte_tables(), 1, "tables in use");
 	for (i = 0; i < PAGES; i++) {
-		mv.src = (unsigned long)src + i * PAGE_SIZE;
-		mv.dst = (unsigned long)dst + i * PAGE_SIZE;
-		moved += !ioctl(uffd, UFFDIO_MOVE, &mv);
+		moved += uffd_move(uffd, dst + i * PAGE_SIZE, src + i * PAGE_SIZE,
+				   PAGE_SIZE) == PAGE_SIZE;
 		if (i == PAGES / 2)
 			test_eq(pte_tables(), 2, "tables in between");
 	}

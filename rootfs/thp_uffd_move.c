@@ -5,17 +5,6 @@
  */
 #include "mmtest.h"
 
-static long move(int uffd, char *dst, char *src, size_t len)
-{
-	struct uffdio_move mv = {
-		.dst = (unsigned long)dst, .src = (unsigned long)src, .len = len,
-	};
-
-	if (ioctl(uffd, UFFDIO_MOVE, &mv))
-		return -errno;
-	return mv.move;
-}
-
 int main(void)
 {
 	unsigned long pfn;
@@ -31,7 +20,7 @@ int main(void)
 		ksft_exit_fail_perror("UFFDIO_REGISTER");
 	pfn = pfn_of(src);
 	split = vmstat("thp_split_pmd");
-	test_eq(move(uffd, dst, src, HPAGE_SIZE), HPAGE_SIZE, "bytes moved");
+	test_eq(uffd_move(uffd, dst, src, HPAGE_SIZE), HPAGE_SIZE, "bytes moved");
 	test_vmstat("thp_split_pmd", split, 0);
 	test_eq(pfn_of(dst), pfn, "the same huge page, pfn");
 	test_smaps(dst, HPAGE_SIZE, "AnonHugePages", HPAGE_KB);
@@ -42,7 +31,7 @@ int main(void)
 
 	/* 16 pages out of the middle of a huge page */
 	madvise(dst, HPAGE_SIZE, MADV_DONTNEED);
-	test_eq(move(uffd, dst + 64 * PAGE_SIZE, src + 64 * PAGE_SIZE, 16 * PAGE_SIZE),
+	test_eq(uffd_move(uffd, dst + 64 * PAGE_SIZE, src + 64 * PAGE_SIZE, 16 * PAGE_SIZE),
 		16 * PAGE_SIZE, "bytes moved of a part");
 	test_data(dst, 64 * PAGE_SIZE, 80 * PAGE_SIZE, 2, "they came along");
 	test_data(src, 64 * PAGE_SIZE, 80 * PAGE_SIZE, 0, "the source is empty there");
