@@ -11,6 +11,7 @@ import re
 import subprocess
 from pathlib import Path
 
+import plot
 import uml
 from common import BUILD, ROOT, Fatal, say
 
@@ -20,7 +21,6 @@ ALLOCATORS = {
                  "MALLOC_CONF=background_thread:true,dirty_decay_ms:1000,muzzy_decay_ms:0"),
     "tcmalloc": ("libtcmalloc_minimal.so.4", "TCMALLOC_RELEASE_RATE=10")}
 COLORS = {"on": "#1b7837", "off": "#b2182b"}
-WIDTH, HEIGHT, MARGIN = 420, 150, 45
 
 Samples = list[tuple[float, float, float]]      # seconds, VmPTE kB, RSS kB
 
@@ -53,34 +53,23 @@ def run(kernel: Path, name: str) -> Samples:
             for ms, pte, rss in re.findall(r"^(\d+) (\d+) (\d+)\r?$", guest.output, re.M)]
 
 
-def panel(lines: dict[str, list[tuple[float, float]]], title: str, x: int, y: int) -> str:
-    """A diagram, lines over time, as SVG."""
-    right = max(t for points in lines.values() for t, _ in points)
-    top = max(v for points in lines.values() for _, v in points)
-    parts = [f'<g transform="translate({x},{y})" font-size="11">'
-             f'<text x="0" y="-6">{title}, up to {top:.0f} kB in {right:.0f} s</text>'
-             f'<rect width="{WIDTH}" height="{HEIGHT}" fill="none" stroke="#999"/>']
-    for name, points in lines.items():
-        path = " ".join(f"{t / right * WIDTH:.1f},{HEIGHT - v / top * HEIGHT:.1f}"
-                        for t, v in points)
-        parts.append(f'<polyline points="{path}" fill="none" stroke="{COLORS[name]}"/>')
-    return "".join(parts) + "</g>"
+def picture(results: dict[str, dict[str, Samples]], path: Path) -> None:
+    """All results as an SVG.
 
-
-def plot(results: dict[str, dict[str, Samples]]) -> str:
-    """All results as an SVG picture."""
-    width, height = 2 * (WIDTH + MARGIN) + MARGIN, len(results) * (HEIGHT + MARGIN) + MARGIN
-    parts = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
-             f'font-family="sans-serif"><rect width="100%" height="100%" fill="white"/>']
-    for row, (name, runs) in enumerate(results.items()):
-        for column, what in enumerate(("VmPTE", "RSS")):
-            lines = {kind: [(s[0], s[1 + column]) for s in samples]
-                     for kind, samples in runs.items()}
-            parts.append(panel(lines, f"{name}: {what}", MARGIN + column * (WIDTH + MARGIN),
-                               MARGIN + row * (HEIGHT + MARGIN)))
-    legend = "".join(f'<tspan fill="{color}">{kind} </tspan>' for kind, color in COLORS.items())
-    return "".join(parts) + f'<text x="{MARGIN}" y="18" font-size="13">' \
-        f'FREE_USER_PTE {legend}</text></svg>\n'
+    Raises:
+        Fatal: matplotlib isn't installed.
+    """
+    figure, axes = plot.matplotlib().subplots(len(results), 2, figsize=(10, 3 * len(results)),
+                                              squeeze=False, layout="constrained")
+    for row, (name, runs) in zip(axes, results.items()):
+        for column, what in enumerate(("VmPTE", "RSS"), start=1):
+            axis = row[column - 1]
+            for kind, samples in runs.items():
+                axis.plot([s[0] for s in samples], [s[column] for s in samples], COLORS[kind],
+                          label=f"FREE_USER_PTE {kind}")
+            axis.set(title=f"{name}: {what}", xlabel="s", ylabel="kB", ylim=(0, None))
+            axis.legend()
+    figure.savefig(path)
 
 
 def measure(on: Path, off: Path) -> None:
@@ -101,6 +90,6 @@ def measure(on: Path, off: Path) -> None:
             print(f"{name + ', ' + kind:18}" + "".join(
                 f"{max(s[column] for s in samples):{width}.0f}{samples[-1][column]:12.0f}"
                 for column, width in ((1, 14), (2, 12))))
-    picture = BUILD / "allocators.svg"
-    picture.write_text(plot(results))
-    say(str(picture))
+    path = BUILD / "allocators.svg"
+    picture(results, path)
+    say(str(path))

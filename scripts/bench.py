@@ -18,6 +18,8 @@ import re
 import resource
 import subprocess
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -54,13 +56,23 @@ def measure(kernel: Path, args: list[str], program: str) -> dict[str, float]:
     return {"run_ns": run.seconds * 1e9, "cpu_ns": cpu * 1e9, **numbers}
 
 
+def in_turns(count: int, runs: dict[str, Callable[[], dict[str, float]]]) \
+        -> dict[str, list[dict[str, float]]]:
+    """The numbers of several runs that alternate, so many times."""
+    rounds: dict[str, list[dict[str, float]]] = {name: [] for name in runs}
+    for _ in range(count):
+        for name, run in runs.items():
+            rounds[name].append(run())
+    return rounds
+
+
 def faults(kernel: Path, count: int) -> None:
     """Boot, and 64 MB faulted by 4K and by huge pages, pinned and not."""
-    rounds: dict[str, list[dict[str, float]]] = {name: [] for name in CASES}
-    for _ in range(count):
-        for name, args in CASES.items():
-            boot = measure(kernel, args, "boot_hello")["run_ns"]
-            rounds[name].append({**measure(kernel, args, "bench_fault"), "boot_ns": boot})
+    def one(args: list[str]) -> dict[str, float]:
+        boot = measure(kernel, args, "boot_hello")["run_ns"]
+        return {**measure(kernel, args, "bench_fault"), "boot_ns": boot}
+
+    rounds = in_turns(count, {name: partial(one, args) for name, args in CASES.items()})
     print(f"{'median of ' + str(count) + ', ms':22}{'boot':>8}{'64 MB 4K':>10}"
           f"{'64 MB THP':>11}{'4K / THP':>10}")
     for name, results in rounds.items():
@@ -113,12 +125,11 @@ def huge_zero(kernel: Path, count: int) -> None:
     print(f"{'median of ' + str(count) + ', ' + variant:26}{'faults / CPU s':>15}"
           f"{'/ per mm':>11}{'from':>7}{'to':>7}{'/ persistent':>15}{'from':>7}{'to':>7}")
     for what, work in ZERO_WORK.items():
-        rounds: dict[str, list[float]] = {name: [] for name in ZERO}
-        for _ in range(count):
-            for name, path in kernels.items():
-                args = [*smp, f"ROUNDS={work[0]}", f"POPULATE={work[1]}"]
-                cpu = measure(path, args, "bench_huge_zero")["cpu_ns"] / 1e9
-                rounds[name].append(40 * 64 * work[0] / cpu)
+        args = [*smp, f"ROUNDS={work[0]}", f"POPULATE={work[1]}"]
+        turns = in_turns(count, {name: partial(measure, path, args, "bench_huge_zero")
+                                 for name, path in kernels.items()})
+        rounds = {name: [40 * 64 * work[0] * 1e9 / run["cpu_ns"] for run in runs]
+                  for name, runs in turns.items()}
         for name, results in rounds.items():
             print(f"{what + ', ' + name:26}{median(results):15.0f}", end="")
             for other, width in (("per mm", 11), ("persistent", 15)):
@@ -135,10 +146,8 @@ def hvo(kernel: Path, count: int) -> None:
         kernel: that with mainline's form; the other is that of the variant fake-heads.
     """
     kernels = {"mainline": kernel, "fake heads": build("fake-heads")}
-    rounds: dict[str, list[dict[str, float]]] = {name: [] for name in kernels}
-    for _ in range(count):
-        for name, program in kernels.items():
-            rounds[name].append(measure(program, [], "bench_hvo"))
+    rounds = in_turns(count, {name: partial(measure, program, [], "bench_hvo")
+                              for name, program in kernels.items()})
 
     def row(title: str, key: str, unit: float, off: float) -> None:
         on = [median(r[f"on_{key}_ns"] for r in rounds[name]) / unit for name in kernels]
@@ -240,10 +249,8 @@ def pte_ref(_: Path, count: int) -> None:
         Fatal: a kernel doesn't build, or a guest failed.
     """
     kernels = {name: build(variant) for name, variant in PTE_REF.items()}
-    rounds: dict[str, list[dict[str, float]]] = {name: [] for name in PTE_REF}
-    for _ in range(count):
-        for name, kernel in kernels.items():
-            rounds[name].append(measure(kernel, [], "bench_pte"))
+    rounds = in_turns(count, {name: partial(measure, kernel, [], "bench_pte")
+                              for name, kernel in kernels.items()})
     result = {name: {key: median(r[key] for r in runs) for key in runs[0]}
               for name, runs in rounds.items()}
     heads = "".join(f"{name:>12}" for name in PTE_REF)

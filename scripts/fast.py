@@ -20,7 +20,6 @@ import argparse
 import json
 import os
 import re
-import shlex
 import shutil
 import struct
 import subprocess

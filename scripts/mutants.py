@@ -22,7 +22,7 @@ from pathlib import Path
 import config
 import series
 import uml
-from common import BUILD, LINUX, ROOT, Fatal, main, say
+from common import BUILD, ROOT, Fatal, main, say
 
 MUTANTS = ROOT / "tests/mutants"
 WORK = BUILD / "mutants"

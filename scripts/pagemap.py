@@ -10,13 +10,13 @@ table says the same in numbers.
 
 from __future__ import annotations
 
-import argparse
 import json
 import subprocess
 import tempfile
 from collections import Counter
 from pathlib import Path
 
+import plot
 import uml
 from common import BUILD, ROOT, Fatal, main
 
@@ -68,14 +68,8 @@ def picture(moments: Moments, test: str, path: Path) -> None:
     Raises:
         Fatal: matplotlib isn't installed.
     """
-    try:
-        import matplotlib
-        matplotlib.use("svg")
-        from matplotlib import pyplot
-        from matplotlib.colors import ListedColormap
-        from matplotlib.patches import Patch
-    except ImportError:
-        raise Fatal("the picture needs python3-matplotlib: see `make deps`") from None
+    pyplot = plot.matplotlib()
+    from matplotlib.colors import ListedColormap
     uses, seen = list(USES), set[str]()
     maps = []       # of each moment: the use and the order of each page
     for pages in moments.values():
@@ -105,9 +99,8 @@ def picture(moments: Moments, test: str, path: Path) -> None:
         axes[1][column].set_xlabel("page in 2 MB")
     axes[0][0].set_ylabel("first pfn of 2 MB")
     axes[1][0].set_ylabel("first pfn of 2 MB")
-    axes[0][-1].legend(handles=[Patch(facecolor=USES[u], edgecolor="black", label=u)
-                                for u in uses if u in seen], fontsize=7, loc="upper left",
-                       bbox_to_anchor=(1.02, 1))
+    plot.legend(axes[0][-1], {u: USES[u] for u in uses if u in seen}, fontsize=7,
+                bbox_to_anchor=(1.02, 1))
     figure.colorbar(shown, ax=axes[1][-1], label="order")
     figure.suptitle(test)
     figure.savefig(path)
@@ -116,15 +109,8 @@ def picture(moments: Moments, test: str, path: Path) -> None:
 
 def command() -> int:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("test", help="the test to look at")
-    parser.add_argument("--kernel", type=Path, default=BUILD / "default/linux")
-    parser.add_argument("--rootfs", type=Path, default=BUILD / "rootfs")
-    parser.add_argument("--append", default="", help="more kernel arguments")
-    options = parser.parse_args()
-    test = uml.match_one(options.test, options.rootfs)
-    moments = record(options.kernel, [*uml.hostfs(options.rootfs), *options.append.split()], test)
+    kernel, args, test = plot.one_test(__doc__)
+    moments = record(kernel, args, test)
     print("\n".join(table(moments)))
     path = BUILD / "trace" / f"{test}-pages.svg"
     path.parent.mkdir(exist_ok=True)

@@ -11,7 +11,6 @@ function does again and again without anything in between is one step.
 
 from __future__ import annotations
 
-import argparse
 import re
 import tempfile
 from collections import Counter
@@ -19,6 +18,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import plot
 import uml
 from common import BUILD, ROOT, Fatal, main, say
 
@@ -217,14 +217,8 @@ def picture(story: Story, test: str, path: Path) -> None:
     Raises:
         Fatal: matplotlib isn't installed.
     """
-    try:
-        import matplotlib
-        matplotlib.use("svg")
-        from matplotlib import pyplot
-        from matplotlib.colors import ListedColormap
-        from matplotlib.patches import Patch
-    except ImportError:
-        raise Fatal("the picture needs python3-matplotlib: see `make deps`") from None
+    pyplot = plot.matplotlib()
+    from matplotlib.colors import ListedColormap
     steps, mms = story.steps, story.mms[:4]
     rows = 1 + len(mms)
     width = min(40.0, max(9.0, len(steps) * 0.22))
@@ -251,8 +245,7 @@ def picture(story: Story, test: str, path: Path) -> None:
                     vmax=len(kinds) - 1, interpolation="nearest",
                     extent=(0, len(steps), 0, ENTRIES))
         axis.set_ylabel(f"page in mm {index}")
-    axes[-1][0].legend(handles=[Patch(facecolor=KINDS[k], edgecolor="black", label=NAMES[k])
-                                for k in kinds if k in seen], fontsize=8, loc="upper left")
+    plot.legend(axes[-1][0], {NAMES[k]: KINDS[k] for k in kinds if k in seen}, fontsize=8)
     every = max(1, len(steps) // 150)
     start = steps[0].event.seconds
     axes[-1][0].set_xticks(range(0, len(steps), every))
@@ -285,16 +278,8 @@ def record(kernel: Path, args: list[str], test: str) -> tuple[uml.Run, list[Even
 
 def command() -> int:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("test", help="the test to record")
-    parser.add_argument("--kernel", type=Path, default=BUILD / "default/linux")
-    parser.add_argument("--rootfs", type=Path, default=BUILD / "rootfs")
-    parser.add_argument("--append", default="", help="more kernel arguments")
-    options = parser.parse_args()
-    test = uml.match_one(options.test, options.rootfs)
-    run, events = record(options.kernel, [*uml.hostfs(options.rootfs), *options.append.split()],
-                         test)
+    kernel, args, test = plot.one_test(__doc__)
+    run, events = record(kernel, args, test)
     if not events:
         raise Fatal("the trace is empty: is this kernel built with FTRACE?")
     story = Story(events, test)

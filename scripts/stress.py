@@ -12,10 +12,9 @@ from __future__ import annotations
 import argparse
 import random
 import time
-from pathlib import Path
 
 import uml
-from common import BUILD, Fatal, main, say
+from common import Fatal, main, say
 
 SECONDS = 25    # that a guest runs tests
 # What a kernel complains of ends it, so that nothing hides the first backtrace.
@@ -40,9 +39,7 @@ def complaint(run: uml.Run) -> tuple[str, str]:
 def command() -> int:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--kernel", type=Path, default=BUILD / "default/linux")
-    parser.add_argument("--rootfs", type=Path, default=BUILD / "rootfs")
-    parser.add_argument("--append", default="", metavar="ARGS", help="more kernel arguments")
+    uml.guest_options(parser)
     parser.add_argument("--minutes", type=float, default=5)
     parser.add_argument("--seed", type=int, help="of the first guest")
     options = parser.parse_args()
@@ -53,7 +50,7 @@ def command() -> int:
     while True:
         print(f"seed {seed}", flush=True)
         run = uml.boot(options.kernel,
-                       [*uml.hostfs(options.rootfs), *options.append.split(), *STRICT,
+                       [*uml.guest_args(options), *STRICT,
                         f"STRESS_SEED={seed}", f"STRESS_SECS={SECONDS}"],
                        ["bench_stress"], timeout=3 * SECONDS)
         problem, console = complaint(run)

@@ -433,17 +433,27 @@ class Console:
         sys.stdout.buffer.flush()
 
 
+def guest_options(parser: argparse.ArgumentParser) -> None:
+    """Options of every script that boots a guest; guest_args() takes them."""
+    parser.add_argument("--kernel", type=Path, default=BUILD / "default/linux")
+    parser.add_argument("--rootfs", type=Path, default=BUILD / "rootfs",
+                        help="the guest's root as a folder")
+    parser.add_argument("--append", default="", metavar="ARGS", help="more kernel arguments")
+
+
+def guest_args(options: argparse.Namespace) -> list[str]:
+    """The kernel's arguments by guest_options()."""
+    return [*hostfs(options.rootfs), *options.append.split()]
+
+
 def command() -> int:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("tests", nargs="*", metavar="TEST",
                         help="names or globs, all for none; or a verb of init's")
-    parser.add_argument("--kernel", type=Path, default=BUILD / "default/linux")
-    parser.add_argument("--rootfs", type=Path, default=BUILD / "rootfs",
-                        help="the guest's root as a folder")
+    guest_options(parser)
     parser.add_argument("--embedded", action="store_true",
                         help="boot the rootfs inside the kernel instead")
-    parser.add_argument("--append", default="", metavar="ARGS", help="more kernel arguments")
     parser.add_argument("--timeout", type=int, default=TEST_TIMEOUT, metavar="SECS",
                         help="for one test (default %(default)s)")
     parser.add_argument("--verbose", action="store_true",
@@ -454,8 +464,7 @@ def command() -> int:
     parser.add_argument("--attach", metavar="PID",
                         help="gdb on the guest that runs already, 1 for the only one")
     options = parser.parse_args()
-    args = [] if options.embedded else hostfs(options.rootfs)
-    args += options.append.split()
+    args = options.append.split() if options.embedded else guest_args(options)
     if options.attach:
         return debug(options.kernel, [], [], attach=options.attach)
     if options.shell:
