@@ -128,6 +128,14 @@ int main(void)
 
 	p = hugetlb_pages(1, 1);
 	show("hugetlb", p);
+	area_free(p, 1);
+	pool_resize(0);
+	hvo_set(true);
+	pool_resize(1);
+
+	/* The second page of struct pages has them from the first, or from others. */
+	p = hugetlb_pages(1, 1);
+	show(hvo_fake_heads() ? "fake_head" : "hvo", p + 64 * PAGE_SIZE);
 
 	ksft_test_result_pass("all shown\n");
 	ksft_finished();

@@ -70,15 +70,26 @@ class Page:
         return flag_names("pageflag_names", self.raw["flags"] & mask)
 
     @property
+    def is_fake_head(self) -> bool:
+        """Whether it shows its head's struct page, whose frame is mapped here as well."""
+        if not has_symbol("hugetlb_fake_heads_key") or not self.has("PG_head") or \
+                self.address & (1 << const("PAGE_SHIFT")) - 1:
+            return False
+        info = Page(self.pfn + 1).raw["compound_info"]
+        return bool(info & 1) and info - 1 != self.address
+
+    @property
     def is_tail(self) -> bool:
         """Whether it belongs to a folio that begins before it."""
-        return bool(self.raw["compound_info"] & 1)
+        return bool(self.raw["compound_info"] & 1) or self.is_fake_head
 
     @property
     def head(self) -> int:
         """The pfn of the folio that it belongs to."""
         if not self.is_tail:
             return self.pfn
+        if self.is_fake_head:
+            return Page(self.pfn + 1).head
         info = self.raw["compound_info"]
         head = self.address & info if const("HEAD_IS_MASK") else info - 1
         return (head - memmap()) // page_size()
@@ -464,7 +475,8 @@ mm-refs accounts for each reference."""
         folio = Folio(page)
         part = f", page {page.pfn - folio.pfn} of it" if folio.large else ""
         say("folio", f"pfn {folio.pfn}, order {folio.order} ({folio.size}){part}")
-        say("flags", folio.flags + (f"; of this page {page.flags}" if page.is_tail else ""))
+        own = "a fake head, which shows its head's" if page.is_fake_head else page.flags
+        say("flags", folio.flags + (f"; of this page {own}" if page.is_tail else ""))
         entire = (f" ({folio.entire_mapcount} by PMD, this page {page.own_mapcount} by PTE)"
                   if folio.large else "")
         say("counts", f"refcount {folio.refs}, mapcount {folio.mapcount}{entire}, "
