@@ -26,10 +26,12 @@ static void fragment(void)
 
 	len = meminfo("MemFree:") * 1024 / 10 * 8 & ~(HPAGE_SIZE - 1);
 	area = small_area(len / HPAGE_SIZE);
-	for (off = 0; off < len; off += PAGE_SIZE)
+	if (madvise(area, len, MADV_POPULATE_WRITE))
+		ksft_exit_fail_perror("MADV_POPULATE_WRITE");
+	for (off = 0; off < len; off += PIECE) {
 		*word(off) = off + 1;
-	for (off = 0; off < len; off += PIECE)
 		madvise(area + off + PAGE_SIZE, PIECE - PAGE_SIZE, MADV_DONTNEED);
+	}
 }
 
 static size_t words_wrong(void)

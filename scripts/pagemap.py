@@ -36,7 +36,7 @@ def record(kernel: Path, args: list[str], test: str) -> Moments:
     """
     with tempfile.TemporaryDirectory(prefix="uml-mm-") as folder:
         path = f"{folder}/pages"
-        gdb = [*uml.gdb_command(), "-batch", "-ex", "python import mm.snapshot",
+        gdb = [*uml.gdb_command(kernel), "-batch", "-ex", "python import mm.snapshot",
                "-ex", f"python mm.snapshot.record({test!r}, {path!r})", "--args", str(kernel),
                f"uml_dir={folder}/", *args, "--", "timeout=86400", test]
         done = subprocess.run(gdb, stdin=subprocess.DEVNULL, capture_output=True, text=True)
@@ -110,6 +110,7 @@ def picture(moments: Moments, test: str, path: Path) -> None:
 def command() -> int:
     """The command line."""
     kernel, args, test = plot.one_test(__doc__)
+    plot.matplotlib()       # better missed now than after the run
     moments = record(kernel, args, test)
     print("\n".join(table(moments)))
     path = BUILD / "trace" / f"{test}-pages.svg"

@@ -279,6 +279,7 @@ def record(kernel: Path, args: list[str], test: str) -> tuple[uml.Run, list[Even
 def command() -> int:
     """The command line."""
     kernel, args, test = plot.one_test(__doc__)
+    plot.matplotlib()       # better missed now than after the run
     run, events = record(kernel, args, test)
     if not events:
         raise Fatal("the trace is empty: is this kernel built with FTRACE?")

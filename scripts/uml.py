@@ -168,7 +168,7 @@ def backtrace(kernel: Path, pid: int) -> str:
     try:
         done = subprocess.run(
             ["gdb", "-q", "-nx", "-batch", "-iex", "set debuginfod enabled off",
-             "-ex", "set width 0", "-ex", "bt", "-p", str(pid), str(kernel)],
+             *gdb_index(kernel), "-ex", "set width 0", "-ex", "bt", "-p", str(pid), str(kernel)],
             stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
     except FileNotFoundError:
         return "(no backtrace: gdb is not installed)"
@@ -344,7 +344,18 @@ def running(kernel: Path) -> list[int]:
     return sorted(found)
 
 
-def gdb_command() -> list[str]:
+def gdb_index(kernel: Path) -> list[str]:
+    """Options by which gdb keeps its index of the symbols next to the kernel.
+
+    It takes most of the time of gdb's start to make one.
+    """
+    folder = kernel.resolve().parent / "gdb-index"
+    for old in sorted(folder.glob("*"), key=lambda path: path.stat().st_mtime)[:-2]:
+        old.unlink(missing_ok=True)     # of programs that are gone
+    return ["-iex", f"set index-cache directory {folder}", "-iex", "set index-cache enabled on"]
+
+
+def gdb_command(kernel: Path) -> list[str]:
     """gdb with the mm- commands.
 
     Raises:
@@ -359,6 +370,7 @@ def gdb_command() -> list[str]:
         raise Fatal("this gdb has no Python, which the mm- commands need (Debian: gdb, "
                     "not gdb-minimal)")
     return ["gdb", "-q", "-iex", "set debuginfod enabled off",
+            *gdb_index(kernel),
             "-iex", "set auto-load python-scripts off",
             "-ex", "set confirm off", "-ex", "set pagination off",
             "-ex", f"source {ROOT}/scripts/gdb/linux-gdb.py"]
@@ -376,7 +388,7 @@ def debug(kernel: Path, args: Sequence[str], tests: Sequence[str], *, stop_at: s
     Raises:
         Fatal: no gdb, one without Python, or no guest to attach to.
     """
-    gdb = gdb_command()
+    gdb = gdb_command(kernel)
     signal.signal(signal.SIGINT, lambda *_: None)   # Ctrl-C belongs to gdb
     if attach:
         guests = running(kernel)

@@ -216,14 +216,24 @@ def symbol(name: str) -> gdb.Value:
     return found.value()
 
 
+@remembered
+def _place(name: str) -> tuple[int, Field]:
+    """Where a number is, which is asked for more often than anything: gdb takes its time."""
+    value = symbol(name)
+    type_ = value.type.strip_typedefs()
+    while type_.code == gdb.TYPE_CODE_STRUCT:
+        type_ = type_.fields()[0].type.strip_typedefs()
+    return int(value.address), Field(0, type_.sizeof, type_.code == gdb.TYPE_CODE_INT and
+                                     type_.is_signed, 1)
+
+
 def number(name: str) -> int:
     """The value of a variable that is a number, a pointer or an atomic."""
-    value = symbol(name)
-    while value.type.strip_typedefs().code == gdb.TYPE_CODE_STRUCT:
-        value = value[value.type.strip_typedefs().fields()[0]]
-    return int(value)
+    address, where = _place(name)
+    return where.of(read(address, where.size))
 
 
+@remembered
 def address_of(name: str) -> int:
     """Where a variable is."""
     return int(symbol(name).address)
