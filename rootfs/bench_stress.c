@@ -91,6 +91,38 @@ static void put(const char *path, const char *value)
 	close(fd);
 }
 
+/* What of the whole guest's memory a test may have taken when it was killed */
+static struct {
+	const char *path;
+	char value[32];
+} saved[] = {
+	{ .path = "/proc/sys/vm/min_free_kbytes" },
+	{ .path = "/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages" },
+	{ .path = "/sys/kernel/mm/hugepages/hugepages-2048kB/nr_overcommit_hugepages" },
+};
+
+static void save_settings(void)
+{
+	size_t i;
+	int fd;
+
+	for (i = 0; i < ARRAY_SIZE(saved); i++) {
+		fd = open(saved[i].path, O_RDONLY);
+		if (fd < 0)
+			continue;
+		read(fd, saved[i].value, sizeof(saved[i].value) - 1);
+		close(fd);
+	}
+}
+
+static void restore_settings(void)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(saved); i++)
+		put(saved[i].path, saved[i].value);
+}
+
 /* A child that the OOM killer takes first, and whose allocations may fail. */
 static pid_t fork_victim(void)
 {
@@ -194,10 +226,12 @@ static void set_faults(bool on)
 
 static void reap(void)
 {
+	int i, status;
 	pid_t pid;
-	int i;
 
-	while ((pid = waitpid(-1, NULL, WNOHANG)) > 0) {
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		if (WIFSIGNALED(status))
+			restore_settings();
 		if (pid == hog_pid)
 			hog_pid = 0;
 		for (i = 0; i < PARALLEL; i++) {
@@ -229,6 +263,7 @@ int main(int argc, char **argv)
 	if (nr_tests <= 0)
 		return 1;
 	put("/proc/self/oom_score_adj", "-1000");
+	save_settings();
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	end = now.tv_sec + (secs ? atoi(secs) : 20);
 	for (tick = 0; now.tv_sec < end; tick++) {
