@@ -83,8 +83,10 @@ autoload = $(Q)[ -L $(out)/linux-gdb.py ] || \
 lock = mkdir -p build && exec 9>build/.lock && { flock -n 9 || \
 	{ echo "uml-mm: waiting for another make in this clone" >&2; flock 9; }; }
 
-# Guests side by side, one for each CPU, where pytest has the plugin for it.
-xdist = $(if $(shell $(PYTHON) -c 'import xdist; print(1)' 2>/dev/null),-n$(JOBS))
+# Guests side by side, where pytest has the plugin for it: one for each CPU, and one
+# more, since some tests wait most of their time.
+xdist = $(if $(shell $(PYTHON) -c 'import xdist; print(1)' 2>/dev/null),\
+	-n$(shell expr $(JOBS) + 1))
 
 .DEFAULT_GOAL := run
 .PHONY: run test watch stress coverage selftests list shell gdb trace pagemap bench mutants linux \
