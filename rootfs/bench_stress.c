@@ -91,7 +91,7 @@ static void put(const char *path, const char *value)
 	close(fd);
 }
 
-/* What of the whole guest's memory a test may have taken when it was killed */
+/* Who is killed, or has no memory to do so, doesn't put back what it set for all. */
 static struct {
 	const char *path;
 	char value[32];
@@ -226,12 +226,11 @@ static void set_faults(bool on)
 
 static void reap(void)
 {
-	int i, status;
 	pid_t pid;
+	int i;
 
-	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-		if (WIFSIGNALED(status))
-			restore_settings();
+	while ((pid = waitpid(-1, NULL, WNOHANG)) > 0) {
+		restore_settings();
 		if (pid == hog_pid)
 			hog_pid = 0;
 		for (i = 0; i < PARALLEL; i++) {
