@@ -46,10 +46,13 @@ static unsigned int pick(unsigned long *stream, unsigned int n)
 	return (*stream * 2685821657736338717UL >> 32) % n;
 }
 
-/* Tests that run KUnit, which wants the kernel for itself, and memory to say so */
+/*
+ * Tests that run KUnit, which wants the kernel for itself, and memory to say so;
+ * and one that raises min_free_kbytes until nothing is left for others.
+ */
 static const char * const alone[] = {
 	"huge_zero_kunit", "hvo_struct_pages", "hvo_tail_write_faults", "pte_kunit",
-	"um_kunit_tlb",
+	"um_kunit_tlb", "huge_zero_shrinker",
 };
 
 static int wanted(const struct dirent *de)
@@ -96,7 +99,6 @@ static struct {
 	const char *path;
 	char value[32];
 } saved[] = {
-	{ .path = "/proc/sys/vm/min_free_kbytes" },
 	{ .path = "/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages" },
 	{ .path = "/sys/kernel/mm/hugepages/hugepages-2048kB/nr_overcommit_hugepages" },
 };
