@@ -550,10 +550,12 @@ void swap_stop(void)
 	if (swap_owner != getpid())
 		return;
 	swap_owner = 0;
-	if (swapoff(SWAP_DEVICE))
+	if (swapoff(SWAP_DEVICE)) {
 		ksft_perror("swapoff");
-	/* Give the ramdisk's memory back. */
-	fd = open(SWAP_DEVICE, O_WRONLY | O_CLOEXEC);
+		return;
+	}
+	/* Give the ramdisk's memory back, unless another one swaps to it by now. */
+	fd = open(SWAP_DEVICE, O_WRONLY | O_EXCL | O_CLOEXEC);
 	if (fd < 0 || ioctl(fd, BLKDISCARD, range))
 		ksft_perror("discard " SWAP_DEVICE);
 	close(fd);
@@ -570,7 +572,7 @@ void swap_start(void)
 	memcpy((char *)page + PAGE_SIZE - 10, "SWAPSPACE2", 10);
 
 	swapoff(SWAP_DEVICE);	/* in case that a killed test left it on */
-	fd = open_or_fail(SWAP_DEVICE, O_WRONLY);
+	fd = open_or_fail(SWAP_DEVICE, O_WRONLY | O_EXCL);
 	if (pwrite(fd, page, sizeof(page), 0) != sizeof(page) || fsync(fd))
 		ksft_exit_fail_msg("%s: %s\n", SWAP_DEVICE, strerror(errno));
 	close(fd);
