@@ -639,14 +639,19 @@ static void huge_tmpfs_end(void)
 	rmdir(TMPFS);
 }
 
+const char *tmpfs_huge = "always";
+
 const char *huge_tmpfs(void)
 {
+	char option[32];
+
 	if (tmpfs_owner)
 		return TMPFS;
 	if (mkdir(TMPFS, 0755) && errno != EEXIST)
 		ksft_exit_fail_msg("%s: %s\n", TMPFS, strerror(errno));
-	if (mount("mmtest", TMPFS, "tmpfs", 0, "huge=always"))
-		ksft_exit_fail_msg("mount tmpfs huge=always: %s\n",
+	snprintf(option, sizeof(option), "huge=%s", tmpfs_huge);
+	if (mount("mmtest", TMPFS, "tmpfs", 0, option))
+		ksft_exit_fail_msg("mount tmpfs %s: %s\n", option,
 				   strerror(errno));
 	tmpfs_owner = getpid();
 	atexit(huge_tmpfs_end);

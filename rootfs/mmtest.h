@@ -213,7 +213,11 @@ void memcg_enter(void);
 /* Reclaim up to @bytes from the cgroup entered */
 void memcg_reclaim(size_t bytes);
 
-/* A tmpfs with huge=always on a folder under /tmp, gone at exit; its path */
+/*
+ * A tmpfs with huge=always, or what tmpfs_huge was set to before, on a folder
+ * under /tmp, gone at exit; its path
+ */
+extern const char *tmpfs_huge;
 const char *huge_tmpfs(void);
 /* A file of @len bytes on it, filled with pattern @seed (0: just this size) */
 int huge_file(const char *name, size_t len, unsigned int seed);
