@@ -4,6 +4,8 @@
  * /proc shows of it, and calls mincore() on nothing, where gdb stops and says
  * what it sees.
  */
+#include <sys/mount.h>
+
 #include "hugetlb.h"
 
 static char *p;
@@ -109,6 +111,19 @@ int main(void)
 	mprotect(p, PAGE_SIZE, PROT_READ);
 	force_read_pages(p + 7 * PAGE_SIZE, 1, PAGE_SIZE);
 	show("file_parts", p + 7 * PAGE_SIZE);
+	munmap(p, HPAGE_SIZE);
+	close(fd);
+
+	/* The same as a team */
+	if (mount(NULL, huge_tmpfs(), NULL, MS_REMOUNT, "huge=team"))
+		ksft_exit_fail_perror("huge=team");
+	fd = huge_file("team", HPAGE_SIZE, 1);
+	p = map_file(fd, HPAGE_SIZE, MAP_SHARED);
+	force_read_pages(p, HPAGE_NR, PAGE_SIZE);
+	show("team", p + 7 * PAGE_SIZE);
+	show("team_first", p);
+	mprotect(p, PAGE_SIZE, PROT_READ);
+	show("team_parts", p + 7 * PAGE_SIZE);
 	munmap(p, HPAGE_SIZE);
 	close(fd);
 

@@ -116,6 +116,23 @@ def plant() -> None:
     print("\n--- end", flush=True)
 
 
+def team() -> None:
+    """A page of a team that is mapped by PMD, and then with a wrong usage count."""
+    head = int(gdb.parse_and_eval("pmd->pmd")) >> 12
+    usage = page.Page(head).address + kernel.field("struct page", "private").offset
+    for label, by in (("right", 0), ("wrong", 1)):
+        gdb.execute(f"set var *(long *){usage} += {by}")
+        stage_named(label)
+        ask(f"mm-refs {head + 5}")
+        gdb.execute(f"set var *(long *){usage} -= {by}")
+    print("\n--- end", flush=True)
+
+
+def stage_named(label: str) -> None:
+    """As stage(), where there is no address."""
+    print(f"\n=== 0 {label}", flush=True)
+
+
 def every_folio() -> None:
     """Account for each folio of the guest that is mapped or could be, and page tables."""
     found: dict[int, list[refs.Mapping]] = {}

@@ -143,13 +143,20 @@ def agrees(view: dict[str, str], stop: Section) -> None:
     rows = dict(re.findall(r"^  (\w[\w ]*?)  +(-?\d+)(?:  |$)", refs, re.M))
     assert total == sum(map(int, rows.values()))
     mapped = int(rows.get("PMD mappings", 0)), int(rows.get("PTE mappings", 0))
-    if view["stage"] not in ("zero", "huge_zero"):
+    if view["stage"] in ("team", "team_first"):
+        assert not sum(mapped) and view["huge"] == "2048"
+        assert re.search(r"^mapped +1 times by PMD, for which the team", refs, re.M), refs
+        for text in (page, walk, refs):
+            assert "512 members, mapped by 1 PMDs" in text, text
+        assert int(find(r"^team +page (\d+) of the one", page)) == pfn % 512
+    elif view["stage"] not in ("zero", "huge_zero"):
         assert mapped[0] == entire and sum(mapped) == int(find(r"mapped (\d+)", refs))
     wants = {"fork": ("PMD mappings", 2), "partial": ("PTE mappings", 511),
              "partial_fork": ("PTE mappings", 1022), "pin": ("pins", 1),
              "small_pin": ("pins", 1024), "swapcache": ("swap cache", 1),
              "file": ("page cache", 512), "file_parts": ("page cache", 512),
-             "huge_zero": ("allocation", 1), "hugetlb": ("PMD mappings", 1),
+             "huge_zero": ("allocation", 1), "team": ("team", 1), "team_first": ("team", 1),
+             "team_parts": ("PTE mappings", 1), "hugetlb": ("PMD mappings", 1),
              "hvo": ("PMD mappings", 1), "fake_head": ("PMD mappings", 1)}
     if view["stage"] in wants:
         name, count = wants[view["stage"]]
@@ -166,7 +173,7 @@ def test_commands_agree_with_proc(mode: str, kernel: Path) -> None:
     output = debug(kernel, "bench_gdb_pages", "sys_mincore", "python follow()",
                    "--append", f"seccomp={mode}")
     stops, seen = list(sections(output)), views(output)
-    assert len(seen) == 19 and "0 failed" in output, output[-3000:]
+    assert len(seen) == 22 and "0 failed" in output, output[-3000:]
     assert len(stops) == len(seen), output[-3000:]
     for view, stop in zip(seen, stops):
         try:
@@ -208,6 +215,13 @@ def test_what_is_planted(kernel: Path) -> None:
     assert "does not reach" in said["wrong index"]["mm-refs"]
     assert unattributed("wrong index") == "0"
     assert len(re.findall("counted .*: DISAGREES", said["lost small entry"]["mm-ptes"])) == 1
+
+
+def test_team_is_checked(kernel: Path) -> None:
+    output = debug(kernel, "team_counts", "unmap_team_by_pmd", "python team()")
+    said = {stop.label: stop.said["mm-refs"] for stop in sections(output)}
+    assert "DISAGREES" not in said["right"], said
+    assert re.search(r"^team +\d+ PMDs, but \d+ found: DISAGREES", said["wrong"], re.M), said
 
 
 def test_every_folio_of_the_guest_adds_up(kernel: Path) -> None:

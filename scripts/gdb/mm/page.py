@@ -116,6 +116,19 @@ class Page:
         return Struct("struct zone", int(zones[index].address))
 
 
+class Team(NamedTuple):
+    """A page team of huge tmpfs, as it was when it was read."""
+
+    head: int           # the pfn of its first page
+    members: int        # pages of it in the page cache
+    pmds: int           # PMDs that map it
+    disbanding: bool
+
+    def __str__(self) -> str:
+        return (f"{self.members} members, mapped by {self.pmds} PMDs" +
+                (", being disbanded" if self.disbanding else ""))
+
+
 class Folio:
     """The folio that a page belongs to, as it was when it was read."""
 
@@ -145,6 +158,8 @@ class Folio:
         flags = self.page.flags.split("|")
         if self.is_anon and not self.type:
             flags = [{"owner_2": "anon_exclusive"}.get(f, f) for f in flags]
+        if self.team:
+            flags = [{"owner_2": "team"}.get(f, f) for f in flags]
         if self.has("PG_swapbacked") and not self.type:
             flags = [{"owner_priv_1": "swapcache"}.get(f, f) for f in flags]
         if self.large and not self.type:
@@ -222,6 +237,19 @@ class Folio:
         return self.has("PG_swapcache") and self.has("PG_swapbacked")
 
     @property
+    def team(self) -> Team | None:
+        """The page team that it belongs to, in the page cache or held back for it."""
+        if not has_symbol("shmem_teams_complete") or not self.has("PG_owner_2") or \
+                self.large or self.type or self.is_anon or \
+                self.mapping and not self.has("PG_swapbacked"):
+            return None
+        size = 1 << const("PMD_SHIFT") - const("PAGE_SHIFT")
+        head = self.pfn & -size
+        usage = Page(head).raw["private"]
+        count = usage & (1 << 63) - 1
+        return Team(head, min(count, size), max(0, count - size), bool(usage >> 63))
+
+    @property
     def is_huge_zero(self) -> bool:
         """Whether it is the huge zero page."""
         return has_symbol("huge_zero_folio") and number("huge_zero_folio") == self.address
@@ -247,6 +275,8 @@ class Folio:
             return "file"
         if self.has("PG_reserved"):
             return "reserved"
+        if self.team:
+            return "held back"
         return "kernel" if self.refs > 0 else "frozen"
 
     @property
@@ -482,6 +512,8 @@ mm-refs accounts for each reference."""
         say("counts", f"refcount {folio.refs}, mapcount {folio.mapcount}{entire}, "
                       f"pins {folio.pins}")
         say("mapping", mapping_of(folio))
+        if team := folio.team:
+            say("team", f"page {folio.pfn - team.head} of the one at page {team.head}: {team}")
         if cgroup := cgroup_of(folio):
             say("memcg", cgroup)
         if owner and owner.allocated:

@@ -43,12 +43,18 @@ def mappings(folio: Folio) -> Iterator[Mapping]:
     low, high = first << shift, last << shift
     mask = const("SWP_PFN_MASK")
     unit, pmd_size = const("SWP_OFFSET_UNIT"), 1 << const("PMD_SHIFT")
+    team = folio.team
     for mm in mms():
         for level, base, _, _, values in all_tables(mm):
             if level not in ("pmd", "pte"):
                 continue
             size = pmd_size if level == "pmd" else 1 << shift
             for index, value in enumerate(values):
+                if team and level == "pmd" and value >> shift == team.head:
+                    if kind_of(level, value) == "page":
+                        at = base + index * size + (first - team.head << shift)
+                        yield Mapping(mm, level, at, first, "page")
+                    continue
                 if low <= value < high:
                     kind, pfn = kind_of(level, value), value >> shift
                 elif value and first <= value // unit & mask < last:
@@ -213,6 +219,7 @@ class Ledger:
         self.folio = folio
         self.found = list(mappings(folio))
         self.uncounted: list[Mapping] = []
+        self.by_team: list[Mapping] = []
         self.unreachable: list[str] = []
         self.migrating = 0
         self.rows: list[Row] = []
@@ -236,7 +243,8 @@ class Ledger:
     @property
     def mapcount(self) -> int:
         """The mappings that count."""
-        return sum(r.refs for r in self.rows if r.name in ("PMD mappings", "PTE mappings"))
+        return len(self.by_team) + \
+            sum(r.refs for r in self.rows if r.name in ("PMD mappings", "PTE mappings"))
 
     def _mapped(self) -> Iterator[Row]:
         folio, where = self.folio, dict[str, list[Mapping]](pmd=[], pte=[])
@@ -254,6 +262,9 @@ class Ledger:
                 continue
             if why := rmap_misses(folio, mapping, vma):
                 self.unreachable.append(f"0x{mapping.address:x} in {mapping.mm.owner}: {why}")
+            if folio.team and mapping.level == "pmd":
+                self.by_team.append(mapping)
+                continue
             where[mapping.level].append(mapping)
         for level, found in where.items():
             yield Row(f"{level.upper()} mappings", len(found), places(found))
@@ -262,6 +273,8 @@ class Ledger:
         folio = self.folio
         yield from self._mapped()
         yield Row("page cache", in_page_cache(folio), "a reference for each page")
+        if team := folio.team:
+            yield Row("team", 1, f"at page {team.head}: {team}")
         yield Row("swap cache", in_swap_cache(folio), "a reference for each page")
         if folio.is_file and folio.has("PG_private"):
             yield Row("private data", 1, "PG_private")
@@ -356,6 +369,12 @@ sleeping tasks that have it in a variable or on their stack."""
         if ledger.uncounted:
             say("mapped", f"{len(ledger.uncounted)} times without a reference: "
                           f"{places(ledger.uncounted)}")
+        if ledger.by_team:
+            say("mapped", f"{len(ledger.by_team)} times by PMD, for which the team has the "
+                          f"reference: {places(ledger.by_team)}")
+        team = folio.team
+        if team and len(ledger.by_team) != team.pmds:
+            say("team", f"{team.pmds} PMDs, but {len(ledger.by_team)} found: DISAGREES")
         if ledger.mapcount != folio.mapcount:
             say("mapcount", f"{folio.mapcount}, but {ledger.mapcount} mappings found: DISAGREES")
         for what in ledger.unreachable:

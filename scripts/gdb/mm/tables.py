@@ -314,6 +314,8 @@ brought up to date."""
             if pfn < max_pfn():
                 folio = Folio(Page(pfn))
                 say("page", f"{pfn} of {folio}")
+                if folio.team:
+                    say("team", f"at page {folio.team.head}: {folio.team}")
             else:
                 say("page", f"{pfn}, of which there is none: the entry is corrupt")
         if mm.address == address_of("init_mm") and \
