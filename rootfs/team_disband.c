@@ -138,11 +138,27 @@ static void disband(enum what what)
 	close(fd);
 }
 
+/* What only a PMD knows to be dirty is not lost when the page is reclaimed. */
+static void written_by_mapping(void)
+{
+	long out = vmstat("pswpout");
+
+	fd = huge_file("written", HPAGE_SIZE, 0);
+	p = map_file(fd, HPAGE_SIZE, MAP_SHARED);
+	pattern_fill(p, 0, HPAGE_SIZE, 4);
+	test_team(pfn_of(p), 512, 1, "written through a mapping");
+	munmap(p, HPAGE_SIZE);
+	memcg_reclaim(4 * HPAGE_SIZE);
+	test_min(vmstat("pswpout") - out, HPAGE_NR / 2, "pages written to swap");
+	p = map_file(fd, HPAGE_SIZE, MAP_SHARED);
+	test_data(p, 0, HPAGE_SIZE, 4, "read back");
+}
+
 int main(void)
 {
 	enum what what;
 
-	team_start(NR_WHAT * (7 + NR) + 1);
+	team_start(NR_WHAT * (7 + NR) + 4);
 	restore_at_exit();
 	sh = mmap(NULL, PAGE_SIZE, PROT_READ | PROT_WRITE,
 		  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -151,5 +167,6 @@ int main(void)
 	for (what = 0; what < NR_WHAT; what++)
 		disband(what);
 	test_eq(teams(), 0, "teams");
+	written_by_mapping();
 	ksft_finished();
 }

@@ -49,13 +49,13 @@ static long file_pages(int fd)
 
 int main(void)
 {
-	int small[NR_SMALL], large, growing, i, wrong = 0;
+	int small[NR_SMALL], large, growing, memory, i, wrong = 0;
 	unsigned long pfn, pfns[HPAGE_NR], kept = 0;
 	char name[32], buf[64], want[64], *p;
 	struct team half;
 	long free;
 
-	team_start(31);
+	team_start(35);
 	/* One after the other, large extents and small files in between */
 	large = open_file("large");
 	if (ftruncate(large, LARGE))
@@ -134,6 +134,29 @@ int main(void)
 	test_data(p, HPAGE_SIZE + 18 * PAGE_SIZE, 2 * HPAGE_SIZE, 3, "data behind it");
 	test_data(p, HPAGE_SIZE + 17 * PAGE_SIZE, HPAGE_SIZE + 18 * PAGE_SIZE, 0,
 		  "zeroes in it");
+
+	/* fallocate() clears nothing; who maps it finds zeroes nevertheless. */
+	area_free(p, 2);
+	pattern_fill(small_area(32), 0, 32 * HPAGE_SIZE, 5);
+	memory = open_file("memory");
+	grow(memory, LARGE);
+	if (ftruncate(memory, 0))
+		ksft_exit_fail_perror("ftruncate");
+	if (fallocate(memory, 0, 0, HPAGE_SIZE))
+		ksft_exit_fail_perror("fallocate");
+	p = map_file(memory, HPAGE_SIZE, MAP_SHARED);
+	FORCE_READ(*p);
+	test_team(pfn_of(p), 512, 1, "preallocated");
+	test_data(p, 0, HPAGE_SIZE, 0, "preallocated: zeroes");
+	/* Compaction has no use for it. */
+	pfn = pfn_of(p);
+	file_write("/proc/sys/vm/compact_memory", "1");
+	test_team(pfn, 512, 1, "after compaction");
+	test_eq(pfn_of(p), pfn, "not moved");
+	area_free(p, 1);
+	if (ftruncate(memory, 0))
+		ksft_exit_fail_perror("ftruncate");
+	p = hole_area(2);
 
 	/* What is held back goes with the file. */
 	area_free(p, 2);

@@ -10,7 +10,7 @@
 
 #define NR	4
 #define MAX	(NR * HPAGE_SIZE)
-#define WHOLE	500	/* compare the whole file once in so many operations */
+#define WHOLE	1000	/* compare the whole file once in so many operations */
 
 static uint64_t state;
 static char *model, *p, *buf;
@@ -34,7 +34,7 @@ static size_t below(size_t n)
 /* Some place in the first @end bytes, mostly of some pages, sometimes of many */
 static void range(size_t end, size_t *off, size_t *len)
 {
-	size_t most = below(16) ? 8 * PAGE_SIZE : 3 * HPAGE_SIZE / 2;
+	size_t most = below(100) ? 4 * PAGE_SIZE : 3 * HPAGE_SIZE / 2;
 
 	*off = below(end);
 	if (!below(3))
@@ -70,10 +70,12 @@ static bool same(const char *what, const char *got, size_t off, size_t len)
 static void noise(char *to, size_t len)
 {
 	uint64_t x = rnd();
-	size_t i;
 
-	for (i = 0; i < len; i++)
-		to[i] = x + i * 7 + (i >> 8);
+	for (; len >= sizeof(x); to += sizeof(x), len -= sizeof(x)) {
+		x = x * 6364136223846793005ULL + 1442695040888963407ULL;
+		memcpy(to, &x, sizeof(x));
+	}
+	memset(to, x >> 56, len);
 }
 
 static void map(void)

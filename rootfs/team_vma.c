@@ -41,13 +41,23 @@ static void locked(const char *what, int nr)
 	test_eq(n, nr, "%s: pages with PG_mlocked", what);
 }
 
+static int exclusive(char *p)
+{
+	size_t i;
+	int n = 0;
+
+	for (i = 0; i < HPAGE_NR; i++)
+		n += pagemap(p + i * PAGE_SIZE) >> 56 & 1;
+	return n;
+}
+
 int main(void)
 {
 	long mlocked, faults;
 	char *p, *q;
 	int uffd;
 
-	team_start(61);
+	team_start(67);
 	fd = huge_file("file", HPAGE_SIZE, 1);
 
 	p = map(MAP_SHARED);
@@ -135,6 +145,23 @@ int main(void)
 	area_free(p, 1);
 	p = map(MAP_SHARED);
 	mapped("the file", p, 1);
+	area_free(p, 1);
+
+	/* Written to before it is read: a copy, too */
+	p = map_file(fd, HPAGE_SIZE, MAP_PRIVATE);
+	pattern_fill(p, PART, PART + LEN, 2);
+	test_data(p, PART, PART + LEN, 2, "private, written to at once");
+	area_free(p, 1);
+	p = map(MAP_SHARED);
+	mapped("the file is as it was", p, 1);
+
+	/* One of its pages is mapped once more, by a PTE. */
+	q = mmap(NULL, PAGE_SIZE, PROT_READ, MAP_SHARED, fd, PART);
+	FORCE_READ(*q);
+	test_true(kpagecount(pfn + PART / PAGE_SIZE) == 2 &&
+		  team_mapped(pfn, 1) == HPAGE_NR - 1, "one page mapped twice");
+	test_eq(exclusive(p), HPAGE_NR - 1, "pages that pagemap calls exclusive");
+	munmap(q, PAGE_SIZE);
 	area_free(p, 1);
 
 	/* With userfaultfd each missing page is for its handler to see. */

@@ -4,7 +4,7 @@
 
 "faults" is about faults and placement, "loop" about an edit until its verdict,
 "flush" about SMP; "huge-zero", "pte-ref" and "hvo" compare kernels with different
-forms of that mechanism, "allocators" shows pte-ref with jemalloc and tcmalloc.
+forms of that mechanism, "team" compares page teams with large folios, "allocators" shows pte-ref with jemalloc and tcmalloc.
 
 All configurations take turns for several rounds, since a shared host's speed
 drifts. Only the ratios mean something elsewhere.
@@ -267,13 +267,34 @@ def pte_ref(_: Path, count: int) -> None:
                   f"{base / 1e6:10.1f}")
 
 
+def team(kernel: Path, count: int) -> None:
+    """64 MB of tmpfs as small pages, as large folios and as page teams."""
+    runs = [measure(kernel, [], "bench_team") for _ in range(count)]
+    kinds = {"never": "4K", "always": "folios", "team": "teams"}
+    result = {kind: {key: median(r[f"{kind}_{key}"] for r in runs) for key in (
+        "fault_ns", "again_ns", "unmap_ns", "write_ns", "punch_ns", "truncate_ns", "half_kb",
+        "pinned_kb")} for kind in kinds}
+    print(f"{'median of ' + str(count):36}" + "".join(f"{k:>9}" for k in kinds.values()) +
+          f"{'teams / folios':>16}{'/ 4K':>7}")
+    for key, title, unit in (("fault_ns", "fault 64 MB, ms", 1e6),
+                             ("again_ns", "map it once more, ms", 1e6),
+                             ("unmap_ns", "unmap, ms", 1e6), ("write_ns", "write(), ms", 1e6),
+                             ("punch_ns", "punch every other page, ms", 1e6),
+                             ("truncate_ns", "truncate, ms", 1e6),
+                             ("half_kb", "then in memory, MB", 1024),
+                             ("pinned_kb", "one page of each 2 MB pinned, MB", 1024)):
+        small, folios, teams = (result[kind][key] / unit for kind in kinds)
+        print(f"{title:36}{small:9.2f}{folios:9.2f}{teams:9.2f}{teams / folios:16.2f}"
+              f"{teams / small:7.2f}")
+
+
 def allocator(kernel: Path, _: int) -> None:
     """Page tables under a real allocator, freed when empty or as mainline does it."""
     allocators.measure(kernel, build("pte-off"))
 
 
 BENCHES = {"faults": faults, "loop": loop, "flush": flush, "huge-zero": huge_zero,
-           "pte-ref": pte_ref, "allocators": allocator, "hvo": hvo}
+           "pte-ref": pte_ref, "allocators": allocator, "hvo": hvo, "team": team}
 
 
 def command() -> None:
