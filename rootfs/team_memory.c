@@ -11,6 +11,7 @@
 #include "team.h"
 
 #define NR	24
+#define FAIL_SLAB	"/sys/kernel/debug/failslab/"
 #define LIMITED	"/tmp/team_memory"
 
 static long used_pages(const char *path)
@@ -44,13 +45,51 @@ static void check_sparse(int fd)
 	test_eq(wrong, 0, "of %d pages wrong", NR);
 }
 
+/* Memory that isn't zero when it is free */
+static char *small_pattern(void)
+{
+	char *p = small_area(4);
+
+	pattern_fill(p, 0, 4 * HPAGE_SIZE, 6);
+	return p;
+}
+
+/* Read a byte while two slab allocations fail, once @space bytes have been had */
+static void read_failing(char *p, long space)
+{
+	static int inject;
+
+	if (!inject)
+		inject = open("/proc/self/make-it-fail", O_RDWR | O_CLOEXEC);
+	if (inject < 0 || !file_write(FAIL_SLAB "task-filter", "Y") ||
+	    !file_write(FAIL_SLAB "ignore-gfp-wait", "N") ||
+	    !file_write(FAIL_SLAB "verbose", "0") ||
+	    /* That of the xarray, with its lock held, and the one without */
+	    !file_write(FAIL_SLAB "times", "2") ||
+	    !file_write(FAIL_SLAB "interval", "0") ||
+	    !number_write(FAIL_SLAB "space", space + 1) ||
+	    !file_write(FAIL_SLAB "probability", "100"))
+		ksft_exit_fail_perror(FAIL_SLAB);
+	/* No other system call is in between. */
+	if (pwrite(inject, "1", 1, 0) != 1)
+		ksft_exit_fail_perror("make-it-fail");
+	FORCE_READ(*p);
+	if (pwrite(inject, "0", 1, 0) != 1)
+		ksft_exit_fail_perror("make-it-fail");
+	if (!file_write(FAIL_SLAB "probability", "0") ||
+	    !file_write(FAIL_SLAB "space", "0") ||
+	    !file_write(FAIL_SLAB "times", "1") ||
+	    !file_write(FAIL_SLAB "task-filter", "N"))
+		ksft_exit_fail_perror(FAIL_SLAB);
+}
+
 int main(void)
 {
-	int fd, most, i, failed = 0, pmds = 0, wrong = 0;
+	int fd, most, i, failed = 0, pmds = 0, wrong = 0, part = 0, early = 0;
 	long fallback, before, after;
 	char *p;
 
-	team_start(23);
+	team_start(25);
 	before = free_pages();
 	fd = sparse_file("sparse");
 	most = teams();
@@ -106,6 +145,23 @@ int main(void)
 		area_free(p, 1);
 		close(fd);
 	}
+	/* Or its 512 pages get into the cache in part: no memory for its nodes. */
+	for (i = 0; i < 16; i++) {
+		area_free(small_pattern(), 4);
+		fd = huge_file("part", HPAGE_SIZE, 0);
+		p = map_file(fd, HPAGE_SIZE, MAP_SHARED);
+		read_failing(p, i * 300);
+		if (team_of(pfn_of(p)).members % HPAGE_NR) {
+			part++;
+			early += smaps_kb(p, HPAGE_SIZE, "ShmemPmdMapped") != 0;
+		}
+		wrong += pattern_find_bad(p, 0, HPAGE_SIZE, 0) >= 0;
+		area_free(p, 1);
+		close(fd);
+	}
+	test_min(part, 1, "teams in the cache in part");
+	test_eq(early, 0, "of them mapped by PMD");
+
 	ksft_print_msg("40 faults, %d with a failure, %d mapped a team\n", failed, pmds);
 	test_true(failed >= 5 && pmds >= 40 - failed, "faults that had no failure mapped a team");
 	test_eq(wrong, 0, "faults with wrong data");

@@ -57,7 +57,7 @@ int main(void)
 	char *p, *q;
 	int uffd;
 
-	team_start(67);
+	team_start(71);
 	fd = huge_file("file", HPAGE_SIZE, 1);
 
 	p = map(MAP_SHARED);
@@ -98,10 +98,13 @@ int main(void)
 	area_free(p, 1);
 
 	p = map(MAP_SHARED);
+	test_true(madvise(p, HPAGE_SIZE, MADV_COLLAPSE) == -1,
+		  "MADV_COLLAPSE of what a PMD maps: %s", strerror(errno));
+	mapped("not collapsed", p, 1);
 	madvise(p, HPAGE_SIZE, MADV_COLD);
 	mapped("cold", p, 0);
 	test_true(madvise(p, HPAGE_SIZE, MADV_COLLAPSE) == -1,
-		  "MADV_COLLAPSE of a team: %s", strerror(errno));
+		  "MADV_COLLAPSE of what PTEs map: %s", strerror(errno));
 	mapped("not collapsed", p, 0);
 	area_free(p, 1);
 
