@@ -75,6 +75,17 @@ int main(void)
 	pin = longterm_pin(p, HPAGE_SIZE);
 	show("pin", p);
 	longterm_unpin(pin);
+	if (!access("/sys/kernel/debug/subpage_pins", F_OK)) {
+		int pins[] = {
+			longterm_pin(p + 7 * PAGE_SIZE, PAGE_SIZE),
+			longterm_pin(p + 7 * PAGE_SIZE, PAGE_SIZE),
+			longterm_pin(p + 511 * PAGE_SIZE, PAGE_SIZE),
+		};
+
+		show("subpage_pin", p);
+		for (size_t i = 0; i < ARRAY_SIZE(pins); i++)
+			longterm_unpin(pins[i]);
+	}
 	madvise(p + 100 * PAGE_SIZE, PAGE_SIZE, MADV_DONTNEED);
 	show("partial", p + 5 * PAGE_SIZE);
 	with_child("partial_fork", child_idle, p);

@@ -8,10 +8,6 @@
 
 #include "mmtest.h"
 
-#ifndef MADV_SOFT_OFFLINE
-#define MADV_SOFT_OFFLINE	101
-#endif
-
 #define POOL		"/sys/kernel/mm/hugepages/hugepages-2048kB/"
 #define HVO		"/proc/sys/vm/hugetlb_optimize_vmemmap"
 #define UNPOISON	"/sys/kernel/debug/hwpoison/unpoison-pfn"

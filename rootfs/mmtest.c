@@ -658,6 +658,20 @@ const char *huge_tmpfs(void)
 	return TMPFS;
 }
 
+bool kpagecount_exact(void)
+{
+	int fd = huge_file("kpagecount", HPAGE_SIZE, 1);
+	char *p = map_file(fd, PAGE_SIZE, MAP_SHARED);
+	volatile char c = *p;
+	bool exact;
+
+	(void)c;
+	exact = !kpagecount(pfn_of(p) + HPAGE_NR - 1);
+	munmap(p, PAGE_SIZE);
+	close(fd);
+	return exact;
+}
+
 int huge_file(const char *name, size_t len, unsigned int seed)
 {
 	uint64_t buf[8192];

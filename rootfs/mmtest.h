@@ -35,6 +35,9 @@
 #ifndef MADV_COLLAPSE
 #define MADV_COLLAPSE		25
 #endif
+#ifndef MADV_SOFT_OFFLINE
+#define MADV_SOFT_OFFLINE	101
+#endif
 #ifndef MREMAP_DONTUNMAP
 #define MREMAP_DONTUNMAP	4
 #endif
@@ -46,6 +49,7 @@
 /* Bits of /proc/kpageflags that vm_util.h lacks */
 #define KPF_BIT(n)		(1ULL << (n))
 #define KPF_REFERENCED		KPF_BIT(2)
+#define KPF_ANON		KPF_BIT(12)
 #define KPF_SWAPBACKED		KPF_BIT(14)
 #define KPF_ZERO_PAGE		KPF_BIT(24)
 
@@ -142,6 +146,12 @@ uint64_t kpagecgroup(unsigned long pfn);
 size_t count_flagged(const char *p, size_t len, uint64_t flags);
 size_t count_mapped(const char *p, size_t len, uint64_t count);
 bool pfns_follow(const char *p, size_t len);
+/*
+ * Whether kpagecount() says of each page of a large folio how often it is mapped,
+ * as without CONFIG_NO_PAGE_MAPCOUNT. With that it is the average, rounded, and 1
+ * at least if any page is.
+ */
+bool kpagecount_exact(void);
 /* Minor faults of this thread so far */
 long minor_faults(void);
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * What the counters say of a huge page mapped in part: by PTEs here, by a PMD
- * in a child; and that they go back.
+ * in a child; and that they go back. A kernel that doesn't count the mappings of
+ * each page tells their average: half of the pages by PTEs round up to 1.
  */
 #include "mmtest.h"
 
@@ -19,11 +20,13 @@ int main(void)
 {
 	unsigned long pfn;
 	long anon, part;
+	bool exact;
 	pid_t pid;
 
 	test_start(17);
 	anon = file_number(STATS "nr_anon", NULL);
 	part = file_number(STATS "nr_anon_partially_mapped", NULL);
+	exact = kpagecount_exact();
 	p = huge_pages(1, 1);
 	pfn = pfn_of(p);
 	test_eq(file_number(STATS "nr_anon", NULL), anon + 1, "nr_anon");
@@ -31,7 +34,7 @@ int main(void)
 
 	if (madvise(p, HPAGE_SIZE / 2, MADV_DONTNEED))
 		ksft_exit_fail_perror("MADV_DONTNEED");
-	test_eq(kpagecount(pfn), 1, "page 0: mapped by the child");
+	test_eq(kpagecount(pfn), exact ? 1 : 2, "page 0: mapped by the child");
 	test_eq(kpagecount(pfn + 511), 2, "page 511: mapped by both");
 	test_eq(file_number(STATS "nr_anon_partially_mapped", NULL), part,
 		"nr_anon_partially_mapped while the child maps all");
@@ -42,7 +45,7 @@ int main(void)
 
 	turns_end();
 	test_eq(child_status(pid), 0, "the child still maps it by PMD");
-	test_eq(kpagecount(pfn), 0, "page 0: mapped by nobody");
+	test_eq(kpagecount(pfn), exact ? 0 : 1, "page 0: mapped by nobody");
 	test_eq(kpagecount(pfn + 511), 1, "page 511: mapped once");
 	test_eq(file_number(STATS "nr_anon_partially_mapped", NULL), part + 1,
 		"nr_anon_partially_mapped after the child's end");

@@ -36,6 +36,7 @@ EXPRESSIONS = {
     "SWP_OFFSET_UNIT": "__swp_entry(0UL, 1UL).val",
     "HEAD_IS_MASK": "compound_info_has_mask()",
     "PAGE_MAPCOUNT": "IS_ENABLED(CONFIG_PAGE_MAPCOUNT)",
+    "SUBPAGE_PINS": "IS_ENABLED(CONFIG_THP_SUBPAGE_PINS)",
     "PAGEBLOCK_ORDER": "pageblock_order",
     "PERCPU_REF_ATOMIC_DEAD": "__PERCPU_REF_ATOMIC_DEAD",
 }

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from typing import NamedTuple
 
@@ -163,8 +164,8 @@ class Folio:
         if self.has("PG_swapbacked") and not self.type:
             flags = [{"owner_priv_1": "swapcache"}.get(f, f) for f in flags]
         if self.large and not self.type:
-            flags += [name for name in ("partially_mapped", "has_hwpoisoned")
-                      if self.raw["_flags_1"] & _flag(f"PG_{name}")]
+            names = ("partially_mapped", "has_hwpoisoned", *(["pins_opaque"] * self._counts_pins))
+            flags += [name for name in names if self.raw["_flags_1"] & _flag(f"PG_{name}")]
         return "|".join(flags)
 
     @property
@@ -203,6 +204,24 @@ class Folio:
         if self.large:
             return self.raw["_pincount"]
         return max(self.refs, 0) // const("GUP_PIN_COUNTING_BIAS")
+
+    @property
+    def _counts_pins(self) -> bool:
+        return bool(const("SUBPAGE_PINS") and self.large and self.is_anon and not self.type)
+
+    @property
+    def pinned_pages(self) -> str:
+        """Which of its pages are pinned, as "5-12, 511 twice"; empty if nobody knows."""
+        if not self._counts_pins or not self.pins or self.raw["_flags_1"] & _flag("PG_pins_opaque"):
+            return ""
+        counts = [Page(pfn).raw["_mapcount"] + 1 for pfn in self.pfns]
+        runs = []
+        for count, group in itertools.groupby(range(self.nr), key=counts.__getitem__):
+            first, *_, last = [*(at := list(group)), at[-1]]
+            if count:
+                runs.append(f"{first}" + (f"-{last}" if last > first else "") +
+                            {1: "", 2: " twice"}.get(count, f" {count} times"))
+        return ", ".join(runs)
 
     @property
     def mapping(self) -> int:
@@ -507,10 +526,11 @@ mm-refs accounts for each reference."""
         say("folio", f"pfn {folio.pfn}, order {folio.order} ({folio.size}){part}")
         own = "a fake head, which shows its head's" if page.is_fake_head else page.flags
         say("flags", folio.flags + (f"; of this page {own}" if page.is_tail else ""))
-        entire = (f" ({folio.entire_mapcount} by PMD, this page {page.own_mapcount} by PTE)"
-                  if folio.large else "")
+        own = f", this page {page.own_mapcount} by PTE" if const("PAGE_MAPCOUNT") else ""
+        entire = f" ({folio.entire_mapcount} by PMD{own})" if folio.large else ""
+        pinned = f", of page {folio.pinned_pages} of it" if folio.pinned_pages else ""
         say("counts", f"refcount {folio.refs}, mapcount {folio.mapcount}{entire}, "
-                      f"pins {folio.pins}")
+                      f"pins {folio.pins}{pinned}")
         say("mapping", mapping_of(folio))
         if team := folio.team:
             say("team", f"page {folio.pfn - team.head} of the one at page {team.head}: {team}")

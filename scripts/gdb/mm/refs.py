@@ -285,7 +285,8 @@ class Ledger:
         weight = 1 if folio.large else const("GUP_PIN_COUNTING_BIAS")
         pins = folio.pins if folio.large else max(self.unattributed, 0) // weight
         yield Row("pins", pins * weight,
-                  f"{pins} by FOLL_PIN" + (f", {weight} each" if weight > 1 else ""))
+                  f"{pins} by FOLL_PIN" + (f", {weight} each" if weight > 1 else "") +
+                  (f", of page {folio.pinned_pages} of it" if folio.pinned_pages else ""))
         yield from self._owner()
 
     def _owner(self) -> Iterator[Row]:

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the tests of pinned huge pages share: which pages are pinned, as debugfs
+ * says, and a pin as RDMA has it, through gup_test.
+ */
+#ifndef TAIL_H
+#define TAIL_H
+
+#include "../../../../mm/gup_test.h"
+#include "mmtest.h"
+
+#define SUBPAGE_PINS	"/sys/kernel/debug/subpage_pins"
+
+struct pins {
+	int order;	/* of the folio that a page is in; -1 if that has no pins */
+	int folio;	/* its pins, */
+	int page;	/* and those of the page; -1: nobody knows */
+};
+
+/* The pins of page @pfn; of all pages for ~0UL, then in .folio */
+static inline struct pins pins_of_pfn(unsigned long pfn)
+{
+	struct pins pins = { .order = -1 };
+	unsigned long head, first, last;
+	int order, n, len, nr;
+	char line[8192], *s;
+	FILE *f = fopen(SUBPAGE_PINS, "re");
+
+	if (!f)
+		ksft_exit_fail_perror(SUBPAGE_PINS);
+	while (fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "pfn %lu order %d pins %d%n", &head, &order, &n, &len) != 3)
+			ksft_exit_fail_msg(SUBPAGE_PINS ": %s", line);
+		if (pfn == ~0UL) {
+			pins.folio += n;
+			continue;
+		}
+		if (pfn < head || pfn >= head + (1UL << order))
+			continue;
+		pins = (struct pins) { order, n, order ? 0 : n };
+		s = line + len;
+		if (!strcmp(s, " of the folio\n"))
+			pins.page = -1;
+		if (strncmp(s, " subpages", 9))
+			continue;
+		for (s += 9; sscanf(s, " %lu%n", &first, &len) == 1;) {
+			last = first;
+			s += len;
+			if (sscanf(s, "-%lu%n", &last, &len) == 1)
+				s += len;
+			if (sscanf(s, ":%d%n", &nr, &len) != 1)
+				ksft_exit_fail_msg(SUBPAGE_PINS ": %s", line);
+			s += len;
+			if (pfn - head >= first && pfn - head <= last)
+				pins.page = nr;
+		}
+	}
+	fclose(f);
+	return pins;
+}
+
+static inline struct pins pins_of(const void *p)
+{
+	return pins_of_pfn(pfn_of(p));
+}
+
+static inline int pins_all(void)
+{
+	return pins_of_pfn(~0UL).folio;
+}
+
+/* The page at @p, of a folio of @order, is pinned @page times, that in all @folio */
+#define test_pins(p, want_order, want_folio, want_page, fmt, ...) do {	\
+	struct pins __pins = pins_of(p);				\
+									\
+	ksft_test_result(__pins.order == (want_order) &&		\
+			 __pins.folio == (want_folio) &&		\
+			 __pins.page == (want_page),			\
+			 fmt " # order %d, %d pins, of the page %d, want %d %d %d\n", \
+			 ##__VA_ARGS__, __pins.order, __pins.folio,	\
+			 __pins.page, want_order, want_folio, want_page); \
+} while (0)
+
+static inline bool in_swap(const void *p)
+{
+	return pagemap(p) >> 62 & 1;
+}
+
+/* For test_start(): a test of pins that are counted for each page */
+static inline void tail_start(unsigned int plan)
+{
+	ksft_print_header();
+	if (!thp_available())
+		ksft_exit_skip("no transparent huge pages in this kernel\n");
+	if (access(SUBPAGE_PINS, F_OK))
+		ksft_exit_skip("no pins of subpages in this kernel\n");
+	ksft_set_plan(plan);
+}
+
+/* Pin the range for long; end it with gup_unpin(). One at a time in the guest */
+static inline int gup_pin(void *p, size_t len)
+{
+	struct pin_longterm_test args = {
+		.addr = (unsigned long)p, .size = len,
+		.flags = PIN_LONGTERM_TEST_FLAG_USE_WRITE,
+	};
+	int fd = open("/sys/kernel/debug/gup_test", O_RDWR | O_CLOEXEC);
+
+	if (fd < 0 || ioctl(fd, PIN_LONGTERM_TEST_START, &args))
+		ksft_exit_fail_perror("PIN_LONGTERM_TEST_START");
+	return fd;
+}
+
+/* What is in the pinned pages, wherever they are mapped now */
+static inline void gup_read(int fd, void *buf)
+{
+	uint64_t addr = (uintptr_t)buf;
+
+	if (ioctl(fd, PIN_LONGTERM_TEST_READ, &addr))
+		ksft_exit_fail_perror("PIN_LONGTERM_TEST_READ");
+}
+
+static inline void gup_unpin(int fd)
+{
+	if (ioctl(fd, PIN_LONGTERM_TEST_STOP))
+		ksft_exit_fail_perror("PIN_LONGTERM_TEST_STOP");
+	close(fd);
+}
+
+#endif /* TAIL_H */
