@@ -4,7 +4,8 @@
 
 "faults" is about faults and placement, "loop" about an edit until its verdict,
 "flush" about SMP; "huge-zero", "pte-ref" and "hvo" compare kernels with different
-forms of that mechanism, "team" compares page teams with large folios, "allocators" shows pte-ref with jemalloc and tcmalloc.
+forms of that mechanism, "team" compares page teams with large folios and small pages,
+"allocators" shows pte-ref with jemalloc and tcmalloc.
 
 All configurations take turns for several rounds, since a shared host's speed
 drifts. Only the ratios mean something elsewhere.
