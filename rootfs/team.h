@@ -12,6 +12,8 @@
 
 #define TEAMS		"/sys/kernel/debug/shmem_teams"
 #define KPF_OWNER_2	KPF_BIT(34)
+/* Anonymous memory and page tables have a use of their own for that flag. */
+#define KPF_OTHERS	(KPF_BIT(12) | KPF_BIT(26))
 
 /* For test_start(): a test of teams, whose tmpfs has them */
 static inline void team_start(unsigned int plan)
@@ -84,7 +86,8 @@ static inline int team_flags(unsigned long pfn)
 	int n = 0;
 
 	for (i = 0; i < HPAGE_NR; i++)
-		n += !!(kpageflags(head + i) & KPF_OWNER_2);
+		n += (kpageflags(head + i) & (KPF_OWNER_2 | KPF_OTHERS)) ==
+		     KPF_OWNER_2;
 	return n;
 }
 
