@@ -132,7 +132,7 @@ trace: kernel	## T=<test>: who moved its references, how it was mapped, as text 
 pagemap: kernel	## T=<test>: guest memory before and after it, by use and order (SVG)
 	$(Q)$(PYTHON) scripts/pagemap.py --kernel $(out)/linux --append '$(append)' -- '$(T)'
 
-bench: kernel	## faults, pinned and not; B=loop, flush, huge-zero, pte-ref, hvo, team, allocators
+bench: kernel	## faults; B=loop, flush, huge-zero, pte-ref, hvo, team, tail-refs, allocators
 	$(Q)$(PYTHON) scripts/bench.py --kernel $(out)/linux $(B)
 
 coverage:	## the series' lines that no test executes; T=changed runs tests by it

@@ -3,9 +3,9 @@
 """Measure what the sandbox is quick or slow at, or what a mechanism costs and gives.
 
 "faults" is about faults and placement, "loop" about an edit until its verdict,
-"flush" about SMP; "huge-zero", "pte-ref" and "hvo" compare kernels with different
-forms of that mechanism, "team" compares page teams with large folios and small pages,
-"allocators" shows pte-ref with jemalloc and tcmalloc.
+"flush" about SMP; "huge-zero", "pte-ref", "hvo" and "tail-refs" compare kernels with
+different forms of that mechanism, "team" compares page teams with large folios and small
+pages, "allocators" shows pte-ref with jemalloc and tcmalloc.
 
 All configurations take turns for several rounds, since a shared host's speed
 drifts. Only the ratios mean something elsewhere.
@@ -289,13 +289,37 @@ def team(kernel: Path, count: int) -> None:
               f"{teams / small:7.2f}")
 
 
+def tail_refs(kernel: Path, count: int) -> None:
+    """Pins counted for each page of a huge page, and for the whole as mainline does it.
+
+    Args:
+        kernel: that with the option on; the other is that of the variant tail-refs-off.
+    """
+    kernels = {"off": build("tail-refs-off"), "on": kernel}
+    rounds = in_turns(count, {name: partial(measure, program, [], "bench_pins")
+                              for name, program in kernels.items()})
+    pages = 16384
+    print(f"{'ns a page, median of ' + str(count):30}{'off':>9}{'on':>9}{'on / off':>10}"
+          f"{'from':>7}{'to':>7}")
+    for size in ("small", "huge"):
+        for key, text in (("fault", "fault"), ("direct", "O_DIRECT read"),
+                          *((f"{do}{n}", f"{do}, {n} a call") for n in (1, 8, 512)
+                            for do in ("pin", "unpin"))):
+            off, on = ([r[f"{size}{key}_ns"] for r in rounds[name]] for name in kernels)
+            ratios = sorted(b / a for a, b in zip(off, on))
+            print(f"{size + ' pages, ' + text:30}{median(off) / pages:9.1f}"
+                  f"{median(on) / pages:9.1f}{median(ratios):10.3f}{ratios[0]:7.3f}"
+                  f"{ratios[-1]:7.3f}")
+
+
 def allocator(kernel: Path, _: int) -> None:
     """Page tables under a real allocator, freed when empty or as mainline does it."""
     allocators.measure(kernel, build("pte-off"))
 
 
 BENCHES = {"faults": faults, "loop": loop, "flush": flush, "huge-zero": huge_zero,
-           "pte-ref": pte_ref, "allocators": allocator, "hvo": hvo, "team": team}
+           "pte-ref": pte_ref, "allocators": allocator, "hvo": hvo, "team": team,
+           "tail-refs": tail_refs}
 
 
 def command() -> None:
