@@ -53,7 +53,7 @@ int main(void)
 	long collapsed = vmstat("thp_collapse_alloc");
 	/* KUnit gives back pins that were never taken. */
 	long held = vmstat("nr_foll_pin_acquired") - vmstat("nr_foll_pin_released");
-	time_t end = time(NULL) + (secs ? atoi(secs) : 3);
+	time_t end = time(NULL) + (secs ? atoi(secs) : 2);
 	unsigned int seed = 7, i, rounds = 0, io = 0, moved = 0;
 	char *block = small_area(1);
 	pid_t pid[NR_WRITERS];

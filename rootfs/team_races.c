@@ -214,7 +214,7 @@ int main(void)
 		if (!pid[i])
 			_exit(run(i));
 	}
-	sleep(secs ? atoi(secs) : 3);
+	sleep(secs ? atoi(secs) : 2);
 	shared->stop = true;
 	for (i = 0; i < NR_PROCESSES; i++) {
 		failed += child_status(pid[i]) != 0;

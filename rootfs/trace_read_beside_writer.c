@@ -9,7 +9,7 @@
 
 #define TRACING		"/sys/kernel/tracing/"
 #define MARKS		20
-#define MS		3000L
+#define MS		1000L
 #define TEXT		"a mark that fills a page of the buffer soon "
 
 static long saved_kb;

@@ -350,8 +350,11 @@ def gdb_index(kernel: Path) -> list[str]:
     It takes most of the time of gdb's start to make one.
     """
     folder = kernel.resolve().parent / "gdb-index"
-    for old in sorted(folder.glob("*"), key=lambda path: path.stat().st_mtime)[:-2]:
-        old.unlink(missing_ok=True)     # of programs that are gone
+    try:        # those of programs that are gone
+        for old in sorted(folder.glob("*"), key=lambda path: path.stat().st_mtime)[:-2]:
+            old.unlink()
+    except FileNotFoundError:
+        pass    # another one did
     return ["-iex", f"set index-cache directory {folder}", "-iex", "set index-cache enabled on"]
 
 

@@ -330,7 +330,8 @@ def attach(kernel: Path, which: str, commands: str) -> subprocess.CompletedProce
 def test_attach(kernel: Path, tmp_path: Path) -> None:
     mine = tmp_path / "linux"       # so that no other test's guest is meant
     shutil.copy(kernel, mine)
-    for name in ("mm", "arch", "include"):      # where macros get their values
+    (kernel.parent / "gdb-index").mkdir(exist_ok=True)
+    for name in ("mm", "arch", "include", "gdb-index"):     # where macros get their values
         (tmp_path / name).symlink_to(kernel.parent / name)
     done = attach(mine, "1", "")
     assert done.returncode == 2 and "no guest runs" in done.stderr
