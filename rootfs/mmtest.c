@@ -109,6 +109,9 @@ bool number_write(const char *path, long n)
 
 long vmstat(const char *name)
 {
+	/* Of numbers of pages each CPU may have a part; events are summed up. */
+	if (!strncmp(name, "nr_", 3))
+		file_write("/proc/sys/vm/stat_refresh", "1");
 	return file_number("/proc/vmstat", name);
 }
 
@@ -819,13 +822,17 @@ int longterm_pin(void *p, size_t len)
 {
 	uint64_t params[IORING_PARAMS_SIZE / 8] = { 0 };
 	struct iovec iov = { .iov_base = p, .iov_len = len };
-	int ring = syscall(__NR_io_uring_setup, 4, params);
+	int ring = syscall(__NR_io_uring_setup, 4, params), tries = 100;
 
 	if (ring < 0)
 		ksft_exit_fail_msg("io_uring_setup: %s\n", strerror(errno));
-	if (syscall(__NR_io_uring_register, ring, IORING_REGISTER_BUFFERS, &iov, 1))
-		ksft_exit_fail_msg("IORING_REGISTER_BUFFERS: %s\n",
-				   strerror(errno));
+	while (syscall(__NR_io_uring_register, ring, IORING_REGISTER_BUFFERS, &iov, 1)) {
+		/* It can't be moved while another one has a reference. */
+		if (errno != ENOMEM || !tries--)
+			ksft_exit_fail_msg("IORING_REGISTER_BUFFERS: %s\n",
+					   strerror(errno));
+		usleep(1000);
+	}
 	return ring;
 }
 
