@@ -298,14 +298,34 @@ char *hole_area(size_t nr_huge)
 	return (char *)p;
 }
 
+static char *plain_area(size_t nr_huge)
+{
+	char *p = hole_area(nr_huge);
+
+	if (mmap(p, nr_huge * HPAGE_SIZE, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != p)
+		ksft_exit_fail_msg("mmap: %s\n", strerror(errno));
+	return p;
+}
+
+char *area_64k(size_t nr_huge)
+{
+	struct thp_settings set;
+
+	thp_save_settings();
+	thp_read_settings(&set);
+	set.thp_enabled = THP_NEVER;
+	set.hugepages[4].enabled = THP_ALWAYS;
+	set.hugepages[9].enabled = THP_NEVER;
+	thp_push_settings(&set);
+	return plain_area(nr_huge);
+}
+
 static char *area(size_t nr_huge, int advice)
 {
 	size_t len = nr_huge * HPAGE_SIZE;
-	char *p = hole_area(nr_huge);
+	char *p = plain_area(nr_huge);
 
-	if (mmap(p, len, PROT_READ | PROT_WRITE,
-		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != p)
-		ksft_exit_fail_msg("mmap: %s\n", strerror(errno));
 	/* A kernel without THP refuses both; small pages it has. */
 	if (madvise(p, len, advice) && advice == MADV_HUGEPAGE)
 		ksft_exit_fail_msg("MADV_HUGEPAGE: %s\n", strerror(errno));

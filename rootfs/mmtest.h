@@ -158,6 +158,8 @@ long minor_faults(void);
 /* 2 MB aligned, anonymous, private, nothing next to it; nothing faulted in */
 char *huge_area(size_t nr_huge);	/* MADV_HUGEPAGE */
 char *small_area(size_t nr_huge);	/* MADV_NOHUGEPAGE */
+/* Anonymous folios of 64 KB and no others, from now on until exit */
+char *area_64k(size_t nr_huge);
 /* A huge_area() of huge pages, filled with pattern @seed */
 char *huge_pages(size_t nr_huge, unsigned int seed);
 /* An address range like that with nothing mapped in it */

@@ -47,39 +47,41 @@ static void cold(void)
 	still_pinned(0);
 }
 
+/* Reclaim splits the huge page and frees nearly @kb of it: 2 results. */
+static void test_reclaim(long kb)
+{
+	long split = vmstat("thp_split_page"), after;
+	long before = file_number(MEMCG "memory.current", NULL) / 1024;
+
+	memcg_reclaim(HPAGE_SIZE);
+	after = file_number(MEMCG "memory.current", NULL) / 1024;
+	test_vmstat("thp_split_page", split, 1);
+	ksft_print_msg("memory.current %ld -> %ld kB\n", before, after);
+	test_min(before - after, kb * 9 / 10, "kB freed");
+}
+
 static void dropped(void)
 {
-	long split = vmstat("thp_split_page"), before, after;
+	long split = vmstat("thp_split_page");
 
 	pinned_page("all but pages 6 to 8 unmapped or dropped, memory is short");
 	munmap(p, 6 * PAGE_SIZE);
 	madvise(AT(9), HPAGE_SIZE - 9 * PAGE_SIZE, MADV_DONTNEED);
 	test_vmstat("thp_split_page", split, 0);
-	before = file_number(MEMCG "memory.current", NULL) / 1024;
-	memcg_reclaim(HPAGE_SIZE);
-	after = file_number(MEMCG "memory.current", NULL) / 1024;
-	test_vmstat("thp_split_page", split, 1);
-	ksft_print_msg("memory.current %ld -> %ld kB\n", before, after);
-	test_min(before - after, (long)(HPAGE_KB - 12) * 9 / 10, "kB freed");
+	test_reclaim(HPAGE_KB - 12);
 	still_pinned(0);
 }
 
 /* The pinned page itself isn't mapped any more. */
 static void unmapped(void)
 {
-	long split = vmstat("thp_split_page"), before, after;
 	char buf[PAGE_SIZE], was[PAGE_SIZE];
 
 	pinned_page("all but page 100 unmapped, memory is short");
 	memcpy(was, AT(7), PAGE_SIZE);
 	munmap(p, 100 * PAGE_SIZE);
 	munmap(AT(101), HPAGE_SIZE - 101 * PAGE_SIZE);
-	before = file_number(MEMCG "memory.current", NULL) / 1024;
-	memcg_reclaim(HPAGE_SIZE);
-	after = file_number(MEMCG "memory.current", NULL) / 1024;
-	test_vmstat("thp_split_page", split, 1);
-	ksft_print_msg("memory.current %ld -> %ld kB\n", before, after);
-	test_min(before - after, (long)(HPAGE_KB - 8) * 9 / 10, "kB freed");
+	test_reclaim(HPAGE_KB - 8);
 	test_eq(pins_of_pfn(pfn).page, 1, "page 7 has pins");
 	gup_read(pin, buf);
 	test_true(!memcmp(buf, was, PAGE_SIZE), "its bytes");

@@ -52,7 +52,6 @@ static int pin_by_number(size_t first, size_t nr)
 
 int main(void)
 {
-	struct thp_settings set;
 	int pin;
 
 	tail_start(2 * 15 + 13 - 3);
@@ -84,16 +83,7 @@ int main(void)
 	gup_unpin(pin);
 	area_free(p, 1);
 
-	thp_save_settings();
-	thp_read_settings(&set);
-	set.thp_enabled = THP_NEVER;
-	set.hugepages[4].enabled = THP_ALWAYS;
-	set.hugepages[9].enabled = THP_NEVER;
-	thp_push_settings(&set);
-	p = hole_area(1);
-	if (mmap(p, HPAGE_SIZE, PROT_READ | PROT_WRITE,
-		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != p)
-		ksft_exit_fail_perror("mmap");
+	p = area_64k(1);
 	pattern_fill(p, 0, HPAGE_SIZE, 3);
 	pin = gup_pin(AT(30), 4 * PAGE_SIZE);
 	test_pins(AT(31), 4, 2, 1, "64 kB, the last two pages");

@@ -20,22 +20,12 @@ static int child(void *arg)
 
 int main(void)
 {
-	struct thp_settings set;
 	long alloc, faults;
 	size_t off, bad;
 
 	test_start(12);
-	thp_save_settings();
-	thp_read_settings(&set);
-	set.thp_enabled = THP_NEVER;
-	set.hugepages[4].enabled = THP_ALWAYS;
-	set.hugepages[9].enabled = THP_NEVER;
-	thp_push_settings(&set);
 
-	p = hole_area(1);
-	if (mmap(p, HPAGE_SIZE, PROT_READ | PROT_WRITE,
-		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != p)
-		ksft_exit_fail_perror("mmap");
+	p = area_64k(1);
 	alloc = file_number(SIZE64 "stats/anon_fault_alloc", NULL);
 	faults = minor_faults();
 	for (off = 0; off < HPAGE_SIZE; off += PAGE_SIZE)

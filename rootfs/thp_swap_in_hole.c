@@ -15,24 +15,14 @@ static int nothing(void *arg)
 
 int main(void)
 {
-	struct thp_settings set;
 	long out;
 	char *p;
 
 	test_start(4);
-	thp_save_settings();
-	thp_read_settings(&set);
-	set.thp_enabled = THP_NEVER;
-	set.hugepages[4].enabled = THP_ALWAYS;
-	set.hugepages[9].enabled = THP_NEVER;
-	thp_push_settings(&set);
 	swap_start();
 	memcg_enter();
 
-	p = hole_area(1);
-	if (mmap(p, HPAGE_SIZE, PROT_READ | PROT_WRITE,
-		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != p)
-		ksft_exit_fail_perror("mmap");
+	p = area_64k(1);
 	/* As small pages, all but the first, in the order of their slots */
 	madvise(p, HPAGE_SIZE, MADV_NOHUGEPAGE);
 	pattern_fill(p, PAGE_SIZE, NR * PAGE_SIZE, 1);
@@ -48,6 +38,5 @@ int main(void)
 	force_read_pages(p + PAGE_SIZE, 1, PAGE_SIZE);
 	test_data(p, PAGE_SIZE, NR * PAGE_SIZE, 1, "every byte of these");
 	test_data(p, 0, PAGE_SIZE, 0, "and none before");
-	thp_restore_settings();
 	ksft_finished();
 }
