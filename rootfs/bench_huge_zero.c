@@ -27,14 +27,14 @@ static void run(long rounds, bool populate)
 
 int main(void)
 {
-	const char *rounds = getenv("ROUNDS"), *populate = getenv("POPULATE");
+	long rounds = number_from_env("ROUNDS", 1), populate = number_from_env("POPULATE", 0);
 	int i, status, bad = 0;
 
 	if (!thp_available())
 		ksft_exit_skip("no transparent huge pages in this kernel\n");
 	for (i = 0; i < PROCESSES; i++)
 		if (!fork())
-			run(rounds ? atol(rounds) : 1, populate && atoi(populate));
+			run(rounds, populate);
 	for (i = 0; i < PROCESSES; i++)
 		bad += wait(&status) < 0 || status;
 	return bad ? KSFT_FAIL : KSFT_PASS;

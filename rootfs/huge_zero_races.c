@@ -19,14 +19,6 @@ static volatile struct {
 	long rounds[256];
 } *shared;
 
-static unsigned int pick(unsigned long *x, unsigned int n)
-{
-	*x ^= *x << 13;
-	*x ^= *x >> 7;
-	*x ^= *x << 17;
-	return *x % n;
-}
-
 /* One byte of some pages; a whole huge page takes longer than all the rest. */
 static bool zero(const char *h, size_t first)
 {
@@ -40,7 +32,7 @@ static bool zero(const char *h, size_t first)
 
 static int run(int me)
 {
-	unsigned long seed = me + 1;
+	uint64_t seed = me + 1;
 	char *p = huge_area(NR), *hole = hole_area(1), *h;
 	pid_t pid;
 
@@ -94,13 +86,6 @@ static int run(int me)
 		}
 	}
 	return 0;
-}
-
-static long number_from_env(const char *name, long otherwise)
-{
-	const char *text = getenv(name);
-
-	return text ? strtol(text, NULL, 10) : otherwise;
 }
 
 int main(void)

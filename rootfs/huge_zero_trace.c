@@ -2,7 +2,6 @@
 /* Tracepoints tell each reference of the huge zero page, with the count left. */
 #include "huge_zero.h"
 
-#define TRACING	"/sys/kernel/tracing/"
 
 static void trace(bool on)
 {
@@ -38,7 +37,7 @@ int main(void)
 
 	huge_zero_start(ARRAY_SIZE(want) + 1);
 	trace(true);
-	file_write(TRACING "trace", "");
+	trace_clear();
 	p = huge_zero_area(2);
 	pfn = huge_zero("pfn");
 	munmap(huge_zero_area(1), HPAGE_SIZE);

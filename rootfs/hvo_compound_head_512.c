@@ -9,7 +9,6 @@
 #include "../../../../mm/gup_test.h"
 
 #define NR_DUMP	GUP_TEST_MAX_PAGES_TO_DUMP
-#define TRACING	"/sys/kernel/tracing/"
 
 /* What dump_page() says about a page */
 struct dump {
@@ -25,13 +24,6 @@ struct trace {
 	long elsewhere;			/* events of a tail */
 };
 
-static bool trace_clear(void)
-{
-	int fd = open(TRACING "trace", O_WRONLY | O_TRUNC);
-
-	return fd >= 0 && !close(fd);
-}
-
 static void trace_stop(void)
 {
 	file_write(TRACING "events/page_ref/enable", "0");
@@ -45,8 +37,8 @@ static void trace_start(unsigned long head)
 
 	snprintf(filter, sizeof(filter), "pfn >= %lu && pfn < %lu", head,
 		 head + HPAGE_NR);
+	trace_clear();
 	if (!file_write(TRACING "events/page_ref/filter", filter) ||
-	    !trace_clear() ||
 	    !file_write(TRACING "events/page_ref/enable", "1"))
 		ksft_exit_fail_perror(TRACING "events/page_ref");
 }

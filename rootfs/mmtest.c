@@ -12,7 +12,6 @@
 
 #define SWAP_DEVICE	"/dev/ram0"
 #define SWAP_BYTES	(64UL << 20)
-#define MEMCG		"/sys/fs/cgroup/mmtest"
 #define TMPFS		"/tmp/huge"
 #define KUNIT		"/sys/kernel/debug/kunit/"
 
@@ -105,6 +104,11 @@ bool number_write(const char *path, long n)
 
 	snprintf(text, sizeof(text), "%ld", n);
 	return file_write(path, text);
+}
+
+void trace_clear(void)
+{
+	close(open_or_fail(TRACING "trace", O_WRONLY | O_TRUNC));
 }
 
 long vmstat(const char *name)
@@ -628,7 +632,7 @@ void memcg_enter(void)
 		ksft_exit_fail_msg("%s: %s\n", MEMCG, strerror(errno));
 	memcg_owner = getpid();
 	atexit(memcg_leave);
-	if (!file_write(MEMCG "/cgroup.procs", "0"))
+	if (!file_write(MEMCG "cgroup.procs", "0"))
 		ksft_exit_fail_msg("%s: %s\n", MEMCG, strerror(errno));
 }
 
@@ -645,8 +649,8 @@ void memcg_reclaim(size_t bytes)
 	 * date.
 	 */
 	for (i = 0; i < 4; i++) {
-		file_number(MEMCG "/memory.stat", "inactive_anon");
-		if (file_write(MEMCG "/memory.reclaim", num))
+		file_number(MEMCG "memory.stat", "inactive_anon");
+		if (file_write(MEMCG "memory.reclaim", num))
 			break;
 		if (errno != EAGAIN)
 			ksft_exit_fail_msg("memory.reclaim: %s\n",

@@ -60,13 +60,20 @@ static inline void test_plan(unsigned int plan)
 	ksft_set_plan(plan);
 }
 
-/* The same for a test of huge pages */
-static inline void test_start(unsigned int plan)
+/* The same for a test of huge pages, and of what the kernel shows in a file @path */
+static inline void test_start_with(unsigned int plan, const char *path, const char *what)
 {
 	ksft_print_header();
 	if (!thp_available())
 		ksft_exit_skip("no transparent huge pages in this kernel\n");
+	if (path && access(path, F_OK))
+		ksft_exit_skip("no %s in this kernel\n", what);
 	ksft_set_plan(plan);
+}
+
+static inline void test_start(unsigned int plan)
+{
+	test_start_with(plan, NULL, NULL);
 }
 
 /* Two numbers must be equal; the result line shows both. */
@@ -91,6 +98,35 @@ static inline void test_start(unsigned int plan)
 
 #define test_true(cond, fmt, ...)					\
 	ksft_test_result(cond, fmt "\n", ##__VA_ARGS__)
+
+#define TRACING			"/sys/kernel/tracing/"
+#define MEMCG			"/sys/fs/cgroup/mmtest/"	/* see memcg_enter() */
+
+/* A number that the kernel's command line gave the test, or another */
+static inline long number_from_env(const char *name, long otherwise)
+{
+	const char *text = getenv(name);
+
+	return text ? strtol(text, NULL, 10) : otherwise;
+}
+
+/* The next random number of a stream: Marsaglia's xorshift64. */
+static inline uint64_t random_next(uint64_t *stream)
+{
+	*stream ^= *stream << 13;
+	*stream ^= *stream >> 7;
+	*stream ^= *stream << 17;
+	return *stream;
+}
+
+/* One of 0 to @n - 1 */
+static inline size_t pick(uint64_t *stream, size_t n)
+{
+	return random_next(stream) % n;
+}
+
+/* Empty the trace buffer. To write nothing to it isn't enough. */
+void trace_clear(void);
 
 /* One counter of /proc/vmstat */
 long vmstat(const char *name);

@@ -6,7 +6,6 @@
 #include "pte_ref.h"
 
 #define NR	8
-#define TRACING	"/sys/kernel/tracing/"
 
 /* How many lines of the trace are about @event */
 static int traced(const char *event)

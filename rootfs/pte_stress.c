@@ -283,7 +283,7 @@ int main(void)
 	}
 	while (now_ms() < end_ms) {
 		usleep(100000);
-		file_write("/sys/fs/cgroup/mmtest/memory.reclaim", "2M");
+		file_write(MEMCG "memory.reclaim", "2M");
 	}
 	for (i = 0; i < n; i++)
 		failed += child_status(pid[i]) != 0;

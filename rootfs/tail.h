@@ -11,6 +11,9 @@
 
 #define SUBPAGE_PINS	"/sys/kernel/debug/subpage_pins"
 
+/* Page @n of the test's huge page */
+#define AT(n)		(p + (n) * PAGE_SIZE)
+
 struct pins {
 	int order;	/* of the folio that a page is in; -1 if that has no pins */
 	int folio;	/* its pins, */
@@ -89,12 +92,7 @@ static inline bool in_swap(const void *p)
 /* For test_start(): a test of pins that are counted for each page */
 static inline void tail_start(unsigned int plan)
 {
-	ksft_print_header();
-	if (!thp_available())
-		ksft_exit_skip("no transparent huge pages in this kernel\n");
-	if (access(SUBPAGE_PINS, F_OK))
-		ksft_exit_skip("no pins of subpages in this kernel\n");
-	ksft_set_plan(plan);
+	test_start_with(plan, SUBPAGE_PINS, "pins of subpages");
 }
 
 /* Pin the range for long; end it with gup_unpin(). One at a time in the guest */

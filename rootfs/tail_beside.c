@@ -6,9 +6,6 @@
  */
 #include "tail.h"
 
-#define AT(n)	(p + (n) * PAGE_SIZE)
-#define MEMCG	"/sys/fs/cgroup/mmtest/"
-
 static char *p;
 static unsigned long pfn;
 static int pin;

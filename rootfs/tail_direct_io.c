@@ -11,7 +11,6 @@
 
 #include "tail.h"
 
-#define AT(n)	(p + (n) * PAGE_SIZE)
 #define LEN	(8 * PAGE_SIZE)
 #define HERE	(1UL << 20)	/* requests for that offset wait */
 

@@ -10,7 +10,6 @@
 #include "tail.h"
 
 #define ROUNDS	150
-#define AT(n)	(p + (n) * PAGE_SIZE)
 
 static volatile struct {
 	bool go, stop;

@@ -47,7 +47,6 @@ struct io_uring_cqe {
 #define IORING_OP_READ_FIXED		4
 #define IORING_OP_WRITE_FIXED		5
 
-#define AT(n)	(p + (n) * PAGE_SIZE)
 
 static int ring;
 static unsigned int *sq_tail, *sq_array, *cq_head, *cq_tail;

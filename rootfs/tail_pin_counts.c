@@ -7,8 +7,6 @@
  */
 #include "tail.h"
 
-#define AT(n)	(p + (n) * PAGE_SIZE)
-
 static char *p;
 
 /* Pages 5 to 12 by gup_test, 7 and 511 by io_uring, 7 of these twice */

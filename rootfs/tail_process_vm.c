@@ -6,7 +6,6 @@
  */
 #include "tail.h"
 
-#define AT(n)	(p + (n) * PAGE_SIZE)
 #define LEN	(8 * PAGE_SIZE)
 
 static char *p, *missing, data[LEN];

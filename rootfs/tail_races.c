@@ -48,12 +48,11 @@ static void writer(pid_t pid, int me)
 
 int main(void)
 {
-	const char *secs = getenv("RACE_SECS");
 	long split = vmstat("thp_split_page"), failed = vmstat("thp_split_page_failed");
 	long collapsed = vmstat("thp_collapse_alloc");
 	/* KUnit gives back pins that were never taken. */
 	long held = vmstat("nr_foll_pin_acquired") - vmstat("nr_foll_pin_released");
-	time_t end = time(NULL) + (secs ? atoi(secs) : 2);
+	time_t end = time(NULL) + number_from_env("RACE_SECS", 2);
 	unsigned int seed = 7, i, rounds = 0, io = 0, moved = 0;
 	char *block = small_area(1);
 	pid_t pid[NR_WRITERS];

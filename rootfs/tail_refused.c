@@ -8,8 +8,6 @@
  */
 #include "tail.h"
 
-#define AT(n)	(p + (n) * PAGE_SIZE)
-
 static char *p;
 static int pipe_fd[2];
 

@@ -7,8 +7,6 @@
  */
 #include "tail.h"
 
-#define AT(n)	(p + (n) * PAGE_SIZE)
-
 static char *p, buf[8 * PAGE_SIZE], page6[PAGE_SIZE];
 
 /* To @order, or unevenly around page @at; page 7's folio has @pins then */

@@ -7,8 +7,6 @@
  */
 #include "tail.h"
 
-#define AT(n)	(p + (n) * PAGE_SIZE)
-
 static char *p;
 static unsigned long pfn[HPAGE_NR];
 static int gup, pin;

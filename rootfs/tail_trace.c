@@ -5,8 +5,6 @@
  */
 #include "tail.h"
 
-#define TRACING	"/sys/kernel/tracing/"
-
 int main(void)
 {
 	/* What is said of the huge page, its first pfn taken off */
@@ -35,8 +33,8 @@ int main(void)
 	p = huge_pages(1, 1);
 	gup_unpin(gup_pin(p, HPAGE_SIZE));	/* not in ZONE_MOVABLE any more */
 	first = pfn_of(p);
-	if (!file_write(TRACING "events/subpage_pins/enable", "1") ||
-	    !file_write(TRACING "trace", ""))
+	trace_clear();
+	if (!file_write(TRACING "events/subpage_pins/enable", "1"))
 		ksft_exit_fail_perror(TRACING);
 	gup = gup_pin(p + 5 * PAGE_SIZE, 8 * PAGE_SIZE);
 	longterm_unpin(longterm_pin(p + 511 * PAGE_SIZE, PAGE_SIZE));

@@ -5,8 +5,6 @@
  */
 #include "tail.h"
 
-#define AT(n)	(p + (n) * PAGE_SIZE)
-
 int main(void)
 {
 	char *p, buf[PAGE_SIZE];

@@ -18,12 +18,7 @@
 /* For test_start(): a test of teams, whose tmpfs has them */
 static inline void team_start(unsigned int plan)
 {
-	ksft_print_header();
-	if (!thp_available())
-		ksft_exit_skip("no transparent huge pages in this kernel\n");
-	if (access(TEAMS, F_OK))
-		ksft_exit_skip("no page teams in this kernel\n");
-	ksft_set_plan(plan);
+	test_start_with(plan, TEAMS, "page teams");
 	tmpfs_huge = "team";
 }
 

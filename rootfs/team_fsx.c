@@ -18,17 +18,9 @@ static size_t size;
 static int fd;
 static unsigned long ops, op;
 
-static uint64_t rnd(void)
-{
-	state ^= state << 13;
-	state ^= state >> 7;
-	state ^= state << 17;
-	return state;
-}
-
 static size_t below(size_t n)
 {
-	return rnd() % n;
+	return pick(&state, n);
 }
 
 /* Some place in the first @end bytes, mostly of some pages, sometimes of many */
@@ -69,7 +61,7 @@ static bool same(const char *what, const char *got, size_t off, size_t len)
 
 static void noise(char *to, size_t len)
 {
-	uint64_t x = rnd();
+	uint64_t x = random_next(&state);
 
 	for (; len >= sizeof(x); to += sizeof(x), len -= sizeof(x)) {
 		x = x * 6364136223846793005ULL + 1442695040888963407ULL;
@@ -178,13 +170,6 @@ static bool step(void)
 	}
 }
 
-static unsigned long number(const char *name, unsigned long otherwise)
-{
-	const char *s = getenv(name);
-
-	return s ? strtoul(s, NULL, 0) : otherwise;
-}
-
 int main(void)
 {
 	unsigned long pmds = 0, samples = 0;
@@ -194,8 +179,8 @@ int main(void)
 	bool ok = true;
 
 	team_start(3);
-	ops = number("FSX_OPS", 10000);
-	state = number("FSX_SEED", time(NULL)) | 1ULL << 40;
+	ops = number_from_env("FSX_OPS", 10000);
+	state = number_from_env("FSX_SEED", time(NULL)) | 1ULL << 40;
 	ksft_print_msg("FSX_SEED=%lu FSX_OPS=%lu\n",
 		       (unsigned long)(state & ~(1ULL << 40)), ops);
 	swap_start();

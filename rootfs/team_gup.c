@@ -7,7 +7,6 @@
  */
 #include "team.h"
 
-#define TRACING	"/sys/kernel/tracing/"
 #define EVENT	TRACING "events/page_ref/page_ref_mod/"
 #define DEVICE	"/dev/ram1"
 #define BIAS	1024	/* GUP_PIN_COUNTING_BIAS */
@@ -18,14 +17,13 @@ static unsigned int others;		/* of other pages */
 /* Trace what adds @val to the references of a page */
 static void trace_start(int val)
 {
-	int fd = open(TRACING "trace", O_WRONLY | O_TRUNC | O_CLOEXEC);
 	char filter[32];
 
 	snprintf(filter, sizeof(filter), "val == %d", val);
-	if (fd < 0 || !file_write(EVENT "filter", filter) ||
+	trace_clear();
+	if (!file_write(EVENT "filter", filter) ||
 	    !file_write(EVENT "enable", "1"))
 		ksft_exit_fail_perror(EVENT);
-	close(fd);
 }
 
 /* How many of the pages have been pinned so often */

@@ -6,7 +6,6 @@
  * another's place, would show. RACE_SECS says how long it takes.
  */
 #include <setjmp.h>
-#include <time.h>
 
 #include "hugetlb.h"
 #include "team.h"
@@ -30,14 +29,6 @@ static void on_sigbus(int sig)
 	siglongjmp(out, 1);
 }
 
-static unsigned int pick(unsigned long *x, unsigned int n)
-{
-	*x ^= *x << 13;
-	*x ^= *x >> 7;
-	*x ^= *x << 17;
-	return *x % n;
-}
-
 /* What belongs to byte @off of file @file */
 static uint64_t word(int file, size_t off)
 {
@@ -50,7 +41,7 @@ static volatile uint64_t *at(char *p, size_t off)
 }
 
 /* Read and write some pages; a truncation ends that with SIGBUS. */
-static void access_pages(char *p, int file, unsigned long *seed, bool write)
+static void access_pages(char *p, int file, uint64_t *seed, bool write)
 {
 	volatile size_t off = pick(seed, LEN / PAGE_SIZE) * PAGE_SIZE +
 			      pick(seed, 512) * 8;
@@ -70,7 +61,7 @@ static void access_pages(char *p, int file, unsigned long *seed, bool write)
 
 static int run(int me)
 {
-	unsigned long seed = me * 7919 + 12345;
+	uint64_t seed = me * 7919 + 12345;
 	char *p[NR_FILES], *hole = hole_area(1), *q;
 	uint64_t buf[64];
 	int file, i, pipes[2];
@@ -195,7 +186,6 @@ static void unpoison_all(void)
 
 int main(void)
 {
-	const char *secs = getenv("RACE_SECS");
 	pid_t pid[NR_PROCESSES];
 	long rounds = 0, failed = 0, mapped;
 	int i;
@@ -214,7 +204,7 @@ int main(void)
 		if (!pid[i])
 			_exit(run(i));
 	}
-	sleep(secs ? atoi(secs) : 2);
+	sleep(number_from_env("RACE_SECS", 2));
 	shared->stop = true;
 	for (i = 0; i < NR_PROCESSES; i++) {
 		failed += child_status(pid[i]) != 0;

@@ -41,13 +41,6 @@ static void locked(const char *what, int nr)
 	test_eq(n, nr, "%s: pages with PG_mlocked", what);
 }
 
-/* Each CPU has a part of that counter. */
-static void test_mlocked(long before, long want)
-{
-	file_write("/proc/sys/vm/stat_refresh", "1");
-	test_vmstat("nr_mlock", before, want);
-}
-
 static int exclusive(char *p)
 {
 	size_t i;
@@ -121,13 +114,13 @@ int main(void)
 	if (mlock(p, HPAGE_SIZE))
 		ksft_exit_fail_perror("mlock");
 	locked("mlock", HPAGE_NR);
-	test_mlocked(mlocked, HPAGE_NR);
+	test_vmstat("nr_mlock", mlocked, HPAGE_NR);
 	mapped("mlock", p, 1);
 	munlock(p, PART);
 	locked("munlock of a part", HPAGE_NR - PART / PAGE_SIZE);
 	munlock(p, HPAGE_SIZE);
 	locked("munlock", 0);
-	test_mlocked(mlocked, 0);
+	test_vmstat("nr_mlock", mlocked, 0);
 	area_free(p, 1);
 	p = map_file(fd, HPAGE_SIZE, MAP_SHARED);
 	if (mlock(p, HPAGE_SIZE))
@@ -141,7 +134,7 @@ int main(void)
 	locked("disbanded", HPAGE_NR - 1);
 	munlock(p, HPAGE_SIZE);
 	area_free(p, 1);
-	test_mlocked(mlocked, 0);
+	test_vmstat("nr_mlock", mlocked, 0);
 
 	/* Private: read by PMD, written by copies */
 	close(fd);

@@ -7,7 +7,6 @@
 
 #define NR	8
 #define KEPT(i)	((i) * 61 % HPAGE_NR)	/* a different page of each */
-#define MEMCG	"/sys/fs/cgroup/mmtest/"
 
 int main(void)
 {

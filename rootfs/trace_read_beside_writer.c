@@ -7,22 +7,16 @@
 #include "bench.h"
 #include "mmtest.h"
 
-#define TRACING		"/sys/kernel/tracing/"
 #define MARKS		20
 #define MS		1000L
 #define TEXT		"a mark that fills a page of the buffer soon "
 
 static long saved_kb;
 
-static void clear(void)
-{
-	close(open(TRACING "trace", O_WRONLY | O_TRUNC));
-}
-
 static void trace_end(void)
 {
 	number_write(TRACING "buffer_size_kb", saved_kb);
-	clear();
+	trace_clear();
 }
 
 /* Calls @fn for each entry; how many there are */
@@ -78,7 +72,7 @@ int main(void)
 		ksft_exit_skip("a kernel without tracing\n");
 	saved_kb = file_number(TRACING "buffer_size_kb", NULL);
 	atexit(trace_end);
-	clear();
+	trace_clear();
 	for (i = 0; i < MARKS; i++) {
 		if (write(marker, "mark", 4) != 4)
 			ksft_exit_fail_perror("trace_marker");
@@ -86,7 +80,7 @@ int main(void)
 	}
 	test_eq(entries(new_time, &last), MARKS, "marks, 1 ms apart, each with its time");
 
-	clear();
+	trace_clear();
 	number_write(TRACING "buffer_size_kb", 4);
 	for (i = 0; i + sizeof(TEXT) < sizeof(text); i += sizeof(TEXT) - 1)
 		memcpy(text + i, TEXT, sizeof(TEXT));
