@@ -77,7 +77,7 @@ static inline void pool_resize_failing(const char *nr, long space)
 	    pwrite(size, nr, strlen(nr), 0) != (ssize_t)strlen(nr) ||
 	    pwrite(inject, "0", 1, 0) != 1)
 		ksft_print_msg("nr_hugepages = %s: %s\n", nr, strerror(errno));
-	fail_page_alloc_stop();
+	fail_stop();
 }
 
 static void hugetlb_end(void)

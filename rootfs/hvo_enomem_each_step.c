@@ -69,7 +69,7 @@ int main(void)
 	int round;
 
 	hvo_start(NR + 3);
-	atexit(fail_page_alloc_stop);
+	atexit(fail_stop);
 	hvo_set(true);
 	pool_resize(NR);
 	fake = hvo_fake_heads();

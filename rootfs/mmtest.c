@@ -741,45 +741,68 @@ void debugfs_split(const void *p, size_t len, int order)
 
 /* Faults and KUnit */
 
-#define FAIL	"/sys/kernel/debug/fail_page_alloc/"
-
 static pid_t fail_owner;
 
-void fail_page_alloc_stop(void)
+static bool fail_write(const char *kind, const char *name, long value)
 {
-	if (fail_owner != getpid())
-		return;
-	fail_owner = 0;
-	file_write("/proc/self/make-it-fail", "0");
-	file_write(FAIL "probability", "0");
-	file_write(FAIL "space", "0");
-	file_write(FAIL "times", "1");
-	file_write(FAIL "task-filter", "N");
-	file_write(FAIL "min-order", "1");
-	file_write(FAIL "ignore-gfp-wait", "Y");
-	file_write(FAIL "ignore-gfp-highmem", "Y");
-	file_write(FAIL "verbose", "2");
+	char path[64];
+
+	snprintf(path, sizeof(path), "/sys/kernel/debug/%s/%s", kind, name);
+	return number_write(path, value);
 }
 
-void fail_page_alloc_start(int order, long space)
+/* Allocations of @kind fail in a process that asks for it, @times of them (-1: all) */
+static void fail_start(const char *kind, int times, long space)
 {
 	static bool at_exit;
 
 	if (!at_exit)
-		atexit(fail_page_alloc_stop);
+		atexit(fail_stop);
 	at_exit = true;
 	fail_owner = getpid();
-	if (!file_write(FAIL "task-filter", "Y") ||
-	    !number_write(FAIL "min-order", order) ||
-	    !file_write(FAIL "ignore-gfp-wait", "N") ||
-	    !file_write(FAIL "ignore-gfp-highmem", "N") ||
-	    !file_write(FAIL "verbose", "0") ||
-	    !file_write(FAIL "times", "-1") ||
-	    !file_write(FAIL "interval", "0") ||
+	if (!fail_write(kind, "task-filter", 1) ||
+	    !fail_write(kind, "ignore-gfp-wait", 0) ||
+	    !fail_write(kind, "verbose", 0) ||
+	    !fail_write(kind, "times", times) ||
+	    !fail_write(kind, "interval", 0) ||
 	    /* What is left of it when it isn't more than what is asked for */
-	    !number_write(FAIL "space", space + 1) ||
-	    !file_write(FAIL "probability", "100"))
-		ksft_exit_fail_perror(FAIL);
+	    !fail_write(kind, "space", space + 1) ||
+	    !fail_write(kind, "probability", 100))
+		ksft_exit_fail_perror(kind);
+}
+
+void fail_stop(void)
+{
+	static const char * const kinds[] = { "fail_page_alloc", "failslab" };
+	size_t i;
+
+	if (fail_owner != getpid())
+		return;
+	fail_owner = 0;
+	file_write("/proc/self/make-it-fail", "0");
+	for (i = 0; i < ARRAY_SIZE(kinds); i++) {
+		fail_write(kinds[i], "probability", 0);
+		fail_write(kinds[i], "space", 0);
+		fail_write(kinds[i], "times", 1);
+		fail_write(kinds[i], "task-filter", 0);
+		fail_write(kinds[i], "ignore-gfp-wait", 1);
+		fail_write(kinds[i], "verbose", 2);
+	}
+	fail_write("fail_page_alloc", "min-order", 1);
+	fail_write("fail_page_alloc", "ignore-gfp-highmem", 1);
+}
+
+void fail_page_alloc_start(int order, long space)
+{
+	if (!fail_write("fail_page_alloc", "min-order", order) ||
+	    !fail_write("fail_page_alloc", "ignore-gfp-highmem", 0))
+		ksft_exit_fail_perror("fail_page_alloc");
+	fail_start("fail_page_alloc", -1, space);
+}
+
+void failslab_start(int times, long space)
+{
+	fail_start("failslab", times, space);
 }
 
 FILE *kunit_results(const char *suite)

@@ -278,10 +278,12 @@ void debugfs_split(const void *p, size_t len, int order);
 /*
  * Page allocations of @order or more fail from now on in a process that writes
  * 1 to its make-it-fail, once @space pages have been had. The end comes with
- * fail_page_alloc_stop(), at exit at the latest.
+ * fail_stop(), at exit at the latest.
  */
 void fail_page_alloc_start(int order, long space);
-void fail_page_alloc_stop(void);
+/* The same for @times slab allocations (-1: all), after @space bytes */
+void failslab_start(int times, long space);
+void fail_stop(void);
 
 /* Run a KUnit suite of the kernel; its results are to be read and closed. */
 FILE *kunit_results(const char *suite);

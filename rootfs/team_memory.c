@@ -11,7 +11,6 @@
 #include "team.h"
 
 #define NR	24
-#define FAIL_SLAB	"/sys/kernel/debug/failslab/"
 #define LIMITED	"/tmp/team_memory"
 
 static long used_pages(const char *path)
@@ -61,26 +60,15 @@ static void read_failing(char *p, long space)
 
 	if (!inject)
 		inject = open("/proc/self/make-it-fail", O_RDWR | O_CLOEXEC);
-	if (inject < 0 || !file_write(FAIL_SLAB "task-filter", "Y") ||
-	    !file_write(FAIL_SLAB "ignore-gfp-wait", "N") ||
-	    !file_write(FAIL_SLAB "verbose", "0") ||
-	    /* That of the xarray, with its lock held, and the one without */
-	    !file_write(FAIL_SLAB "times", "2") ||
-	    !file_write(FAIL_SLAB "interval", "0") ||
-	    !number_write(FAIL_SLAB "space", space + 1) ||
-	    !file_write(FAIL_SLAB "probability", "100"))
-		ksft_exit_fail_perror(FAIL_SLAB);
+	/* That of the xarray, with its lock held, and the one without */
+	failslab_start(2, space);
 	/* No other system call is in between. */
 	if (pwrite(inject, "1", 1, 0) != 1)
 		ksft_exit_fail_perror("make-it-fail");
 	FORCE_READ(*p);
 	if (pwrite(inject, "0", 1, 0) != 1)
 		ksft_exit_fail_perror("make-it-fail");
-	if (!file_write(FAIL_SLAB "probability", "0") ||
-	    !file_write(FAIL_SLAB "space", "0") ||
-	    !file_write(FAIL_SLAB "times", "1") ||
-	    !file_write(FAIL_SLAB "task-filter", "N"))
-		ksft_exit_fail_perror(FAIL_SLAB);
+	fail_stop();
 }
 
 int main(void)
@@ -118,7 +106,7 @@ int main(void)
 	file_write("/proc/self/make-it-fail", "1");
 	fd = huge_file("small", 2 * HPAGE_SIZE, 1);
 	file_write("/proc/self/make-it-fail", "0");
-	fail_page_alloc_stop();
+	fail_stop();
 	test_vmstat_min("thp_file_fallback", fallback, 1);
 	test_eq(teams(), 1, "teams: those of before");
 	p = map_file(fd, 2 * HPAGE_SIZE, MAP_SHARED);
@@ -139,7 +127,7 @@ int main(void)
 		FORCE_READ(*p);
 		file_write("/proc/self/make-it-fail", "0");
 		failed += !file_number("/sys/kernel/debug/fail_page_alloc/times", NULL);
-		fail_page_alloc_stop();
+		fail_stop();
 		pmds += team_of(pfn_of(p)).pmds;
 		wrong += pattern_find_bad(p, 0, HPAGE_SIZE, 0) >= 0;
 		area_free(p, 1);

@@ -22,7 +22,7 @@ int main(void)
 	test_vmstat("thp_fault_alloc", alloc, 0);
 	test_smaps(p, HPAGE_SIZE, "AnonHugePages", 0);
 	test_data(p, 0, HPAGE_SIZE, 1, "every byte, in small pages");
-	fail_page_alloc_stop();
+	fail_stop();
 	test_eq(madvise(p, HPAGE_SIZE, MADV_COLLAPSE), 0, "MADV_COLLAPSE afterwards");
 	test_smaps(p, HPAGE_SIZE, "AnonHugePages", HPAGE_KB);
 	test_data(p, 0, HPAGE_SIZE, 1, "every byte, in a huge page");
