@@ -203,9 +203,18 @@ def gathered(bits: int) -> None:
     ask("mm-refs (struct page *)((long)tlb->local.encoded_pages[0] & -4)")
 
 
-def count(pfn: str) -> None:
-    """Let the program go on, and say who changes the count of a page."""
+def count(pfn: str, watch: bool = True) -> None:
+    """Say who changes the count of a page five times, then let the program go on.
+
+    Args:
+        watch: False to do without the CPU's watchpoints.
+    """
     value = int(gdb.parse_and_eval(pfn))
+    if not watch:
+        refs.cpu_watches = lambda: False
     gdb.execute("delete")
-    ask(f"mm-break-refs -log {value}")
+    ask(f"mm-break-refs {value}")
+    for _ in range(5):
+        gdb.execute("continue")
+    gdb.execute("delete")
     gdb.execute("continue")

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import functools
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -385,21 +387,63 @@ sleeping tasks that have it in a variable or on their stack."""
 
 # ---- changes
 
-class RefWatch(gdb.Breakpoint):
-    """A watchpoint on a folio's reference count that says who changes it."""
+@functools.cache
+def cpu_watches() -> bool:
+    """Whether this machine's CPUs stop at watchpoints: those of some virtual ones don't.
+
+    The dynamic linker's first instruction of any program but a few is a call.
+    """
+    done = subprocess.run(
+        ["gdb", "-nx", "-batch", "-ex", "set startup-with-shell off", "-ex", "starti",
+         "-ex", "watch *(long *)($sp - 8)", "-ex", "continue", sys.executable],
+        stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    return "Old value" in done.stdout
+
+
+class Refs:
+    """The reference count of a folio, as it was when somebody last looked."""
 
     def __init__(self, folio: Folio, log: bool) -> None:
-        where = folio.address + field("struct folio", "_refcount").offset
-        super().__init__(f"*(int *)0x{where:x}", gdb.BP_WATCHPOINT, gdb.WP_WRITE)
-        self.where, self.pfn, self.log, self.count = where, folio.pfn, log, folio.refs
-        self.silent = log
+        self.where = folio.address + field("struct folio", "_refcount").offset
+        self.pfn, self.count, self.log = folio.pfn, folio.refs, log
 
-    def stop(self) -> bool:
-        """Called by gdb at a change."""
+    def changed(self) -> bool:
+        """Say what became of it and who did that; whether to stop."""
         new = int.from_bytes(read(self.where, 4), "little", signed=True)
+        if new == self.count:
+            return False
         gdb.write(f"folio {self.pfn}: {self.count} -> {new}  {one_line()}\n")
         self.count = new
         return not self.log
+
+
+class RefWatch(gdb.Breakpoint):
+    """The CPU's watchpoint on a reference count."""
+
+    def __init__(self, refs: Refs) -> None:
+        super().__init__(f"*(int *)0x{refs.where:x}", gdb.BP_WATCHPOINT, gdb.WP_WRITE)
+        self.refs, self.silent = refs, refs.log
+
+    def stop(self) -> bool:
+        """Called by gdb at a change."""
+        return self.refs.changed()
+
+
+class RefEvent(gdb.Breakpoint):
+    """A breakpoint where an event of a page's reference count has come about."""
+
+    EVENTS = ("set", "mod", "mod_and_test", "mod_and_return", "mod_unless", "freeze", "unfreeze")
+
+    def __init__(self, refs: Refs, folio: Folio, event: str) -> None:
+        super().__init__(f"*__page_ref_{event}")
+        self.refs, self.silent = refs, True
+        self.condition = f"$rdi == 0x{folio.address:x}"
+        # Without its event being enabled, the function isn't called.
+        gdb.execute(f"set var __tracepoint_page_ref_{event}.key.key.enabled.counter++")
+
+    def stop(self) -> bool:
+        """Called by gdb when it is that folio's."""
+        return self.refs.changed()
 
 
 class MmBreakRefs(Command):
@@ -407,14 +451,24 @@ class MmBreakRefs(Command):
 
 Says the count before and after and the stack in one line. With -log the kernel
 goes on by itself. A watchpoint of the CPU does it, of which there are four; it
-goes with `delete`, and stays where the folio is when that is freed."""
+goes with `delete`, and stays where the folio is when that is freed. Where the CPU
+has none that work, as in some virtual machines, breakpoints in the kernel's own
+tracing of references do, at more cost."""
 
     name = "mm-break-refs"
 
     def run(self, args: list[str]) -> None:
         log = "-log" in args
         folio = folio_of(self.only([a for a in args if a != "-log"]))
-        RefWatch(folio, log)
+        refs = Refs(folio, log)
+        if cpu_watches():
+            RefWatch(refs)
+        elif not has_symbol("__tracepoint_page_ref_set"):
+            raise Error("this machine's CPU has no watchpoints that work, and this kernel was "
+                        "built without CONFIG_DEBUG_PAGE_REF")
+        else:
+            for event in RefEvent.EVENTS:
+                RefEvent(refs, folio, event)
         say("watching", f"{folio}")
 
 
