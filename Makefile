@@ -135,9 +135,10 @@ pagemap: kernel	## T=<test>: guest memory before and after it, by use and order 
 bench: kernel	## faults; B=loop, flush, huge-zero, pte-ref, hvo, team, tail-refs, allocators
 	$(Q)$(PYTHON) scripts/bench.py --kernel $(out)/linux $(B)
 
+coverage: covered := $(if $(findstring gcov,$(VARIANT)),$(VARIANT),gcov)
 coverage:	## the series' lines that no test executes; T=changed runs tests by it
-	+$(Q)$(lock); $(MAKE) --no-print-directory _embed VARIANT=gcov 9>&-
-	$(Q)$(PYTHON) scripts/gcov.py
+	+$(Q)$(lock); $(MAKE) --no-print-directory _embed VARIANT=$(covered) 9>&-
+	$(Q)$(PYTHON) scripts/gcov.py --kernel build/$(covered)/linux
 
 stress: kernel	## tests in parallel, starved and killed at random: MINUTES=<n> SEED=<n>
 	$(Q)$(PYTHON) scripts/stress.py --kernel $(out)/linux --append '$(append)' \

@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0
 """Which test executes which line of the kernel.
 
-"measure" runs each C test in a guest of its own, keeps what it executed in
-build/gcov/coverage.json, and says which of the series' lines no test executes.
-With that record, `make run T=changed` chooses the tests that execute the lines
-that were changed in linux/ since the series was applied.
+It runs each C test in a guest of its own, keeps what it executed next to the
+kernel, in coverage.json, and says which of the series' lines no test executes.
+With the record of build/gcov, `make run T=changed` chooses the tests that execute
+the lines that were changed in linux/ since the series was applied.
 """
 
 from __future__ import annotations
@@ -25,8 +25,7 @@ import series
 import uml
 from common import BUILD, LINUX, Fatal, main, run, say
 
-OUT = BUILD / "gcov"
-RECORD = OUT / "coverage.json"
+RECORD = BUILD / "gcov/coverage.json"
 BAR = 90        # percent of each topic's lines that tests have to execute
 # What the kernel executes before its first test, in some ways to boot it: their
 # kernel arguments. In a record each of them is a test.
@@ -130,11 +129,11 @@ def choose(record: Record, changed: dict[str, list[set[int]]]) -> tuple[set[str]
     return tests, words
 
 
-def load() -> Record | None:
-    """The record, if there is one."""
-    if not RECORD.exists():
+def load(path: Path) -> Record | None:
+    """A record, if there is one."""
+    if not path.exists():
         return None
-    return Record(**json.loads(RECORD.read_text()))
+    return Record(**json.loads(path.read_text()))
 
 
 def changed_tests(rootfs: Path) -> list[str]:
@@ -148,7 +147,7 @@ def changed_tests(rootfs: Path) -> list[str]:
         say("nothing in linux/ changed since the series was applied: nothing to run")
         return []
     names = uml.test_names(rootfs)
-    record = load()
+    record = load(RECORD)
     if not record:
         say("no record of what the tests execute: all tests; `make coverage` makes one")
         return names
@@ -254,9 +253,10 @@ def measure_all(kernel: Path, rootfs: Path) -> tuple[Record, list[str]]:
                                                  *part.functions[name]})
             if done % 10 == 0:
                 say(f"{done} of {len(names)} tests")
-    new = RECORD.with_suffix(".new")
+    path = kernel.parent / RECORD.name
+    new = path.with_suffix(".new")
     new.write_text(json.dumps(record._asdict()))
-    new.rename(RECORD)
+    new.rename(path)
     return record, problems
 
 
@@ -349,8 +349,12 @@ def report(topics: dict[str, Topic], sources: dict[str, str]) -> int:
     return int(any(of.percent() < BAR for of in topics.values()))
 
 
-def html(record: Record, lines: Iterable[str]) -> None:
-    """Show files as pages; a line's count is the number of tests that execute it."""
+def html(record: Record, lines: Iterable[str], out: Path) -> None:
+    """Show files as pages; a line's count is the number of tests that execute it.
+
+    Args:
+        out: the folder for them.
+    """
     if not shutil.which("genhtml"):
         say("notice: pages to look at need genhtml: apt-get install lcov")
         return
@@ -362,28 +366,30 @@ def html(record: Record, lines: Iterable[str]) -> None:
                 count[line] += 1
         info += [f"SF:{LINUX / name}", *(f"DA:{n},{c}" for n, c in sorted(count.items())),
                  "end_of_record"]
-    (OUT / "coverage.info").write_text("\n".join(info) + "\n")
-    run("genhtml", "-q", "-o", OUT / "html", "--prefix", LINUX, OUT / "coverage.info")
-    say("build/gcov/html/index.html shows each line")
+    (out / "coverage.info").write_text("\n".join(info) + "\n")
+    run("genhtml", "-q", "-o", out / "html", "--prefix", LINUX, out / "coverage.info")
+    say(f"{os.path.relpath(out)}/html/index.html shows each line")
 
 
 def command() -> int:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kernel", type=Path, default=RECORD.parent / "linux")
     parser.add_argument("--rootfs", type=Path, default=BUILD / "rootfs")
     parser.add_argument("--report", action="store_true", help="of the last record")
     options = parser.parse_args()
-    if options.report and (record := load()):
+    out = options.kernel.absolute().parent
+    if options.report and (record := load(out / RECORD.name)):
         problems: list[str] = []
     else:
-        record, problems = measure_all(OUT / "linux", options.rootfs)
+        record, problems = measure_all(out / "linux", options.rootfs)
     lines = series_lines()
     sources = {name: (LINUX / name).read_text() for name in lines}
     for problem in problems:
         say(problem)
     status = report(judge(record, lines, sources), sources)
-    html(record, lines)
+    html(record, lines, out)
     return status or int(bool(problems))
 
 
