@@ -42,8 +42,8 @@ class Kernel:
             (self.tree / name).write_text(text)
         for folder in ("mm", "kernel", "init", "include/config", "scripts/mod", "scripts/basic"):
             (self.out / folder).mkdir(parents=True)
-        (path / "scripts").mkdir()
-        (self.tree / "scripts").mkdir()
+        for folder in (path, self.tree):
+            (folder / "scripts").mkdir()
         for name in ("fast.py", "common.py"):
             shutil.copy(ROOT / "scripts" / name, path / "scripts")
         for name in REAL:
@@ -114,13 +114,22 @@ class Kernel:
         return subprocess.run([self.out / "linux"]).returncode
 
 
-@pytest.fixture
-def kernel_of_two(tmp_path: Path, kernel: Path) -> Kernel:
-    """A kernel that has been built."""
-    built = Kernel(tmp_path, kernel.parent / "scripts")
+@pytest.fixture(scope="session")
+def prototype(tmp_path_factory: pytest.TempPathFactory, kernel: Path) -> Kernel:
+    """A kernel that has been built, once for all tests, and a copy of it."""
+    built = Kernel(tmp_path_factory.mktemp("fast") / "work", kernel.parent / "scripts")
     assert built.status() == 2
     assert built.run().returncode == 0      # nothing to do
+    subprocess.run(["cp", "-a", built.path, built.path.with_name("copy")], check=True)
     return built
+
+
+@pytest.fixture
+def kernel_of_two(prototype: Kernel) -> Kernel:
+    """It, as it was."""
+    shutil.rmtree(prototype.path)
+    subprocess.run(["cp", "-a", prototype.path.with_name("copy"), prototype.path], check=True)
+    return prototype
 
 
 @pytest.mark.parametrize("name, old, new, status", [
