@@ -230,7 +230,8 @@ _modules: _kernel
 		cp $(out)/page_frag/page_frag_test.ko $(out)/modules; }
 
 # Their Makefile writes next to itself, so they are built in a folder of links to
-# linux/. UML's headers can't be exported; x86's are the same.
+# linux/. UML's headers can't be exported; x86's are the same. LINK.c and COMPILE.S
+# are what -rR takes away.
 _selftests: build/.deps-selftests _modules
 	+$(Q)$(MAKE) -s --no-print-directory -C linux ARCH=x86 O=$(selftests)/headers headers
 	$(Q)mkdir -p $(selftests)/bin $(selftests)/src/$(mm)
@@ -239,6 +240,7 @@ _selftests: build/.deps-selftests _modules
 		! -name "$${dir#*:}" -exec ln -sfn -t $(selftests)/src/$${dir%:*} {} + || exit; done
 	+$(Q)set -o pipefail; export TMPDIR=$(selftests); \
 		$(MAKE) --no-print-directory -C $(selftests)/src/$(mm) ARCH=x86_64 \
+		LINK.c='$$(CC) $$(CFLAGS) $$(CPPFLAGS) $$(LDFLAGS)' COMPILE.S='$$(CC) $$(ASFLAGS) -c' \
 		V=$(V) CC="$(cc)" CAN_BUILD_I386=0 KDIR=/nonexistent OUTPUT=$(selftests)/bin \
 		KHDR_INCLUDES='-isystem $(selftests)/headers/usr/include' \
 		$(if $(filter 0,$(V)),| awk '/^  CC/ && ++n % 10 == 0 { print "  selftests: " n " programs" }')
