@@ -167,6 +167,8 @@ def hvo(kernel: Path, count: int) -> None:
         base = median(r[f"off_{'tail' if key == 'border' else key}_ns"]
                       for r in rounds["fake heads"])
         row(f"compound_head(), {title}, ns"[:38], key, 2 ** 20, base / 2 ** 20)
+    print("posted, on hardware: allocate / off 2, free / off 2 to 3; here to remap a page of\n"
+          "the vmemmap is a call of the host's mmap()")
 
 
 def edit(path: Path, text: str, function: bool = False) -> None:
