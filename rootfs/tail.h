@@ -95,7 +95,7 @@ static inline void tail_start(unsigned int plan)
 	test_start_with(plan, SUBPAGE_PINS, "pins of subpages");
 }
 
-/* Pin the range for long; end it with gup_unpin(). One at a time in the guest */
+/* Pin the range for long; end it with gup_unpin() */
 static inline int gup_pin(void *p, size_t len)
 {
 	struct pin_longterm_test args = {
