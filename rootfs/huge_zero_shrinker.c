@@ -22,7 +22,7 @@ static int hog(void *arg)
 {
 	long frees = huge_zero("frees"), runs = vmstat("pageoutrun");
 	bool mapped = huge_zero("count") > 1;
-	size_t len = 1UL << 30, step = 1UL << 18, off;
+	size_t len = 1UL << 30, step = 1UL << 20, off;
 	char *p = mmap(NULL, len, PROT_READ | PROT_WRITE,
 		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 

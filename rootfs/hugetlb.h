@@ -381,14 +381,4 @@ static inline int poison(char *p, size_t len, int advice)
 			 access_siginfo.si_addr_lsb);			\
 } while (0)
 
-/* How many of @nr pfns have the flags */
-static inline long count_pfns(unsigned long pfn, long nr, uint64_t flags)
-{
-	long n = 0;
-
-	while (nr--)
-		n += (kpageflags(pfn++) & flags) == flags;
-	return n;
-}
-
 #endif /* HUGETLB_H */

@@ -47,8 +47,7 @@ int main(void)
 
 	hugetlb_start(15, NR + 1);
 	uffd = uffd_open(0);
-	src = small_area(NR);
-	pattern_fill(src, 0, LEN, 7);
+	src = small_pages(NR, 7);
 	p = hugetlb_pages(NR, 0);
 	if (uffd_register(uffd, p, LEN, true, false, false) || pipe(fds))
 		ksft_exit_fail_perror("UFFDIO_REGISTER");

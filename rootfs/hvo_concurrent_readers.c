@@ -131,11 +131,10 @@ static void fail(unsigned int round)
 		usleep(1000);
 }
 
-static void small_pages(unsigned int seed)
+static void small_round(unsigned int seed)
 {
-	char *p = small_area(16);
+	char *p = small_pages(16, seed);
 
-	pattern_fill(p, 0, 16 * HPAGE_SIZE, seed);
 	sh->wrong[SMALL] += pattern_find_bad_user(p, 0, 16 * HPAGE_SIZE, seed) >= 0;
 	area_free(p, 16);
 }
@@ -178,7 +177,7 @@ static void act(int me)
 		case SMALL:
 			if (sh->failing)
 				return;
-			small_pages(i);
+			small_round(i);
 			break;
 		}
 		sh->done[me]++;

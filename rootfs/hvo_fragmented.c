@@ -15,6 +15,7 @@ static uint64_t *word(size_t off)
 }
 
 #define PIECE	(8 * PAGE_SIZE)
+#define STEP	(8 * PIECE)	/* one in so many pages that are kept has a word */
 
 /*
  * Take most of the memory in 4 KB pages, and keep one of eight: as many mappings
@@ -28,17 +29,16 @@ static void fragment(void)
 	area = small_area(len / HPAGE_SIZE);
 	if (madvise(area, len, MADV_POPULATE_WRITE))
 		ksft_exit_fail_perror("MADV_POPULATE_WRITE");
-	for (off = 0; off < len; off += PIECE) {
+	madvise_each(area + PAGE_SIZE, len, PIECE, PIECE - PAGE_SIZE, MADV_DONTNEED);
+	for (off = 0; off < len; off += STEP)
 		*word(off) = off + 1;
-		madvise(area + off + PAGE_SIZE, PIECE - PAGE_SIZE, MADV_DONTNEED);
-	}
 }
 
 static size_t words_wrong(void)
 {
 	size_t off, wrong = 0;
 
-	for (off = 0; off < len; off += PIECE)
+	for (off = 0; off < len; off += STEP)
 		wrong += *word(off) != off + 1;
 	return wrong;
 }

@@ -26,9 +26,8 @@ int main(void)
 	if (pipe(fds) || write(fds[1], "12", 2) != 2)
 		ksft_exit_fail_perror("pipe");
 	kb = meminfo("HardwareCorrupted:");
-	p = small_area(1);
+	p = small_pages(1, 1);
 	page = p + 9 * PAGE_SIZE;
-	pattern_fill(p, 0, HPAGE_SIZE, 1);
 	pfn = pfn_of(page);
 
 	test_eq(poison(page, PAGE_SIZE, MADV_HWPOISON), SIGBUS, "signal at once");

@@ -63,7 +63,7 @@ static int child(void *pfn)
 int main(void)
 {
 	long kb = meminfo("HardwareCorrupted:"), moved;
-	unsigned long pfn[NR];
+	unsigned long pfn[NR], now[NR];
 	int fd, i, go[2];
 	pid_t pid;
 	char c;
@@ -74,8 +74,7 @@ int main(void)
 	if (p == MAP_FAILED || pipe(go))
 		ksft_exit_fail_perror("mmap");
 	memcpy(want, p, LEN);
-	for (i = 0; i < NR; i++)
-		pfn[i] = pfn_of(p + i * PAGE_SIZE);
+	pfns_of(p, pfn, NR);
 	fflush(stdout);
 	pid = fork();
 	if (!pid) {
@@ -86,8 +85,9 @@ int main(void)
 	test_eq(poison(p + BAD, PAGE_SIZE, MADV_HWPOISON), 0, "signal at once");
 	test_eq(access_signal(p + BAD, false), 0, "signal for a read");
 	test_true(!memcmp(p, want, LEN), "every byte");
+	pfns_of(p, now, NR);
 	for (i = 0, moved = 0; i < NR; i++)
-		moved += pfn_of(p + i * PAGE_SIZE) != pfn[i];
+		moved += now[i] != pfn[i];
 	test_eq(moved, 1, "pages that moved");
 	test_true(pfn_of(p + BAD) != pfn[BAD / PAGE_SIZE], "this one");
 	test_true(kpageflags(pfn[BAD / PAGE_SIZE]) & KPF_HWPOISON, "the bad one is marked");

@@ -16,7 +16,7 @@ struct shared {
 	volatile unsigned long bad;
 };
 
-static unsigned long pfns[NR_PAGES];
+static unsigned long pfns[NR_PAGES], now[NR_PAGES];
 
 /* The private copy-on-write view must stay; the own shared words must count */
 static void toucher(char *cow, char *shared, struct shared *sh, int me)
@@ -51,11 +51,9 @@ int main(void)
 		  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	shm = mmap(NULL, LEN, PROT_READ | PROT_WRITE,
 		   MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
-	p = small_area(2 * LEN / HPAGE_SIZE);
-	pattern_fill(p, 0, 2 * LEN, 1);
+	p = small_pages(2 * LEN / HPAGE_SIZE, 1);
 	/* Every second page goes: something to compact */
-	for (i = LEN; i < 2 * LEN; i += 2 * PAGE_SIZE)
-		madvise(p + i, PAGE_SIZE, MADV_DONTNEED);
+	madvise_each(p + LEN, LEN, 2 * PAGE_SIZE, PAGE_SIZE, MADV_DONTNEED);
 	fflush(stdout);
 	for (c = 0; c < NR_CHILDREN; c++) {
 		pid[c] = fork();
@@ -65,15 +63,15 @@ int main(void)
 		}
 	}
 	migrated = vmstat("pgmigrate_success");
-	for (i = 0; i < NR_PAGES; i++)
-		pfns[i] = pfn_of(p + i * PAGE_SIZE);
+	pfns_of(p, pfns, NR_PAGES);
 	for (round = 0; round < 10; round++) {
 		if (!file_write("/proc/sys/vm/compact_memory", "1"))
 			ksft_exit_fail_perror("compact_memory");
 		usleep(20000);
 	}
+	pfns_of(p, now, NR_PAGES);
 	for (i = 0, moved = 0; i < NR_PAGES; i++)
-		moved += pfn_of(p + i * PAGE_SIZE) != pfns[i];
+		moved += now[i] != pfns[i];
 	sh->stop = true;
 	for (c = 0, bad = 0; c < NR_CHILDREN; c++)
 		bad += child_status(pid[c]) != 0;

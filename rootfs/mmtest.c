@@ -13,6 +13,10 @@
 #define SWAP_DEVICE	"/dev/ram0"
 #define SWAP_BYTES	(64UL << 20)
 #define TMPFS		"/tmp/huge"
+/* This process, since 6.14 */
+#ifndef PIDFD_SELF
+#define PIDFD_SELF	-10000
+#endif
 #define KUNIT		"/sys/kernel/debug/kunit/"
 
 /* vmstat, sysfs, smaps, pagemap */
@@ -147,7 +151,7 @@ long smaps_kb(const void *addr, size_t len, const char *field)
 	return sum;
 }
 
-uint64_t pagemap(const void *addr)
+static int pagemap_fd(void)
 {
 	static pid_t pid;
 	static int fd;
@@ -156,7 +160,12 @@ uint64_t pagemap(const void *addr)
 		pid = getpid();
 		fd = open_or_fail("/proc/self/pagemap", O_RDONLY);
 	}
-	return pagemap_get_entry(fd, (char *)addr);
+	return fd;
+}
+
+uint64_t pagemap(const void *addr)
+{
+	return pagemap_get_entry(pagemap_fd(), (char *)addr);
 }
 
 /* Of a page that is present; fails the test for one that isn't */
@@ -170,69 +179,137 @@ unsigned long pfn_of(const void *addr)
 	return PAGEMAP_PFN(entry);
 }
 
-static uint64_t kpage_entry(int *fd, const char *path, unsigned long pfn)
+void pagemap_read(const void *addr, uint64_t *entry, size_t nr)
 {
-	uint64_t entry;
+	off_t first = (uintptr_t)addr / PAGE_SIZE;
+	ssize_t len = nr * sizeof(*entry);
 
-	if (!*fd)
-		*fd = open_or_fail(path, O_RDONLY);
-	if (pread(*fd, &entry, sizeof(entry), pfn * sizeof(entry)) !=
-	    sizeof(entry))
-		ksft_exit_fail_msg("%s: pfn 0x%lx: %s\n", path, pfn,
+	if (pread(pagemap_fd(), entry, len, first * sizeof(*entry)) != len)
+		ksft_exit_fail_msg("/proc/self/pagemap: %s\n", strerror(errno));
+}
+
+void pfns_of(const void *addr, unsigned long *pfn, size_t nr)
+{
+	uint64_t entry[nr];
+	size_t i;
+
+	pagemap_read(addr, entry, nr);
+	for (i = 0; i < nr; i++)
+		pfn[i] = PAGEMAP_PRESENT(entry[i]) ? PAGEMAP_PFN(entry[i]) : 0;
+}
+
+enum kpage { KPAGEFLAGS, KPAGECOUNT, KPAGECGROUP };
+
+/* From a file that has 64 bits for each page frame */
+static void kpage_read(enum kpage which, unsigned long pfn, uint64_t *entry, size_t nr)
+{
+	static const char * const path[] = {
+		"/proc/kpageflags", "/proc/kpagecount", "/proc/kpagecgroup",
+	};
+	static int fd[ARRAY_SIZE(path)];
+	ssize_t len = nr * sizeof(*entry);
+
+	if (!fd[which])
+		fd[which] = open_or_fail(path[which], O_RDONLY);
+	if (pread(fd[which], entry, len, pfn * sizeof(*entry)) != len)
+		ksft_exit_fail_msg("%s: pfn 0x%lx: %s\n", path[which], pfn,
 				   strerror(errno));
-	return entry;
 }
 
 uint64_t kpageflags(unsigned long pfn)
 {
-	static int fd;
+	uint64_t entry;
 
-	return kpage_entry(&fd, "/proc/kpageflags", pfn);
+	kpage_read(KPAGEFLAGS, pfn, &entry, 1);
+	return entry;
+}
+
+void kpageflags_read(unsigned long pfn, uint64_t *flags, size_t nr)
+{
+	kpage_read(KPAGEFLAGS, pfn, flags, nr);
 }
 
 uint64_t kpagecount(unsigned long pfn)
 {
-	static int fd;
+	uint64_t entry;
 
-	return kpage_entry(&fd, "/proc/kpagecount", pfn);
+	kpage_read(KPAGECOUNT, pfn, &entry, 1);
+	return entry;
 }
 
 uint64_t kpagecgroup(unsigned long pfn)
 {
-	static int fd;
+	uint64_t entry;
 
-	return kpage_entry(&fd, "/proc/kpagecgroup", pfn);
+	kpage_read(KPAGECGROUP, pfn, &entry, 1);
+	return entry;
+}
+
+/* How many of @nr page frames have @want in the bits of @mask */
+static size_t count_kpage(enum kpage which, unsigned long pfn, size_t nr,
+			  uint64_t mask, uint64_t want)
+{
+	uint64_t entry[nr];
+	size_t i, n = 0;
+
+	kpage_read(which, pfn, entry, nr);
+	for (i = 0; i < nr; i++)
+		n += (entry[i] & mask) == want;
+	return n;
+}
+
+size_t count_pfns(unsigned long pfn, size_t nr, uint64_t flags)
+{
+	return count_kpage(KPAGEFLAGS, pfn, nr, flags, flags);
+}
+
+size_t count_pfns_mapped(unsigned long pfn, size_t nr, uint64_t count)
+{
+	return count_kpage(KPAGECOUNT, pfn, nr, -1, count);
+}
+
+/* The same of the pages in a range that are present: neighbours in one go */
+static size_t count_range(enum kpage which, const char *p, size_t len,
+			  uint64_t mask, uint64_t want)
+{
+	size_t off, nr, i, to, n = 0;
+	unsigned long pfn[HPAGE_NR];
+
+	for (off = 0; off < len; off += nr * PAGE_SIZE) {
+		nr = (len - off) / PAGE_SIZE;
+		if (nr > HPAGE_NR)
+			nr = HPAGE_NR;
+		pfns_of(p + off, pfn, nr);
+		for (i = 0; i < nr; i = to) {
+			for (to = i + 1; to < nr && pfn[to] == pfn[i] + to - i; to++)
+				;
+			if (pfn[i])
+				n += count_kpage(which, pfn[i], to - i, mask, want);
+		}
+	}
+	return n;
 }
 
 size_t count_flagged(const char *p, size_t len, uint64_t flags)
 {
-	size_t off, n = 0;
-
-	for (off = 0; off < len; off += PAGE_SIZE)
-		if (PAGEMAP_PRESENT(pagemap(p + off)))
-			n += (kpageflags(pfn_of(p + off)) & flags) == flags;
-	return n;
+	return count_range(KPAGEFLAGS, p, len, flags, flags);
 }
 
 size_t count_mapped(const char *p, size_t len, uint64_t count)
 {
-	size_t off, n = 0;
-
-	for (off = 0; off < len; off += PAGE_SIZE)
-		if (PAGEMAP_PRESENT(pagemap(p + off)))
-			n += kpagecount(pfn_of(p + off)) == count;
-	return n;
+	return count_range(KPAGECOUNT, p, len, -1, count);
 }
 
 bool pfns_follow(const char *p, size_t len)
 {
-	unsigned long first = pfn_of(p);
-	size_t i;
+	size_t i, nr = len / PAGE_SIZE;
+	unsigned long pfn[nr];
 
-	for (i = 1; i < len / PAGE_SIZE; i++) {
-		if (pfn_of(p + i * PAGE_SIZE) != first + i) {
+	pfns_of(p, pfn, nr);
+	for (i = 0; i < nr; i++) {
+		if (!pfn[i] || pfn[i] != pfn[0] + i) {
 			ksft_print_msg("page 0 has pfn 0x%lx, page %zu 0x%lx\n",
-				       first, i, pfn_of(p + i * PAGE_SIZE));
+				       pfn[0], i, pfn[i]);
 			return false;
 		}
 	}
@@ -357,6 +434,31 @@ char *huge_pages(size_t nr_huge, unsigned int seed)
 				   smaps_kb(p, len, "AnonHugePages"),
 				   len / 1024);
 	return p;
+}
+
+char *small_pages(size_t nr_huge, unsigned int seed)
+{
+	size_t len = nr_huge * HPAGE_SIZE;
+	char *p = small_area(nr_huge);
+
+	if (madvise(p, len, MADV_POPULATE_WRITE))
+		ksft_exit_fail_perror("MADV_POPULATE_WRITE");
+	pattern_fill(p, 0, len, seed);
+	return p;
+}
+
+void madvise_each(char *p, size_t len, size_t step, size_t piece, int advice)
+{
+	struct iovec iov[1024];
+	size_t off, n;
+
+	for (off = 0; off < len;) {
+		for (n = 0; n < ARRAY_SIZE(iov) && off < len; n++, off += step)
+			iov[n] = (struct iovec){ p + off, piece };
+		if (syscall(SYS_process_madvise, PIDFD_SELF, iov, n, advice, 0) !=
+		    (ssize_t)(n * piece))
+			ksft_exit_fail_perror("process_madvise");
+	}
 }
 
 void area_free(char *p, size_t nr_huge)

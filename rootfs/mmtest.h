@@ -176,6 +176,13 @@ unsigned long pfn_of(const void *addr);
 uint64_t kpageflags(unsigned long pfn);
 uint64_t kpagecount(unsigned long pfn);
 uint64_t kpagecgroup(unsigned long pfn);
+/* Of @nr pages that follow each other, with one system call; pfn 0: not present */
+void pagemap_read(const void *addr, uint64_t *entry, size_t nr);
+void pfns_of(const void *addr, unsigned long *pfn, size_t nr);
+void kpageflags_read(unsigned long pfn, uint64_t *flags, size_t nr);
+/* How many of @nr page frames have all of @flags, are mapped @count times */
+size_t count_pfns(unsigned long pfn, size_t nr, uint64_t flags);
+size_t count_pfns_mapped(unsigned long pfn, size_t nr, uint64_t count);
 /* How many of the pages in the range have all of @flags, are mapped @count
  * times, have a pfn that follows the one before
  */
@@ -198,6 +205,10 @@ char *small_area(size_t nr_huge);	/* MADV_NOHUGEPAGE */
 char *area_64k(size_t nr_huge);
 /* A huge_area() of huge pages, filled with pattern @seed */
 char *huge_pages(size_t nr_huge, unsigned int seed);
+/* A small_area() of pages that are present, the same */
+char *small_pages(size_t nr_huge, unsigned int seed);
+/* madvise() for the first @piece bytes of each @step, many in one system call */
+void madvise_each(char *p, size_t len, size_t step, size_t piece, int advice);
 /* An address range like that with nothing mapped in it */
 char *hole_area(size_t nr_huge);
 void area_free(char *p, size_t nr_huge);

@@ -10,14 +10,6 @@
 
 static char *p;
 
-static void touch_all(void)
-{
-	size_t off;
-
-	for (off = 0; off < LEN; off += HPAGE_SIZE)
-		*(volatile char *)(p + off) = 1;
-}
-
 /* Wait for no more than the posting's VmPTE; returns what it was after how long */
 static long wait_for_kb(long most, long *ms)
 {
@@ -51,13 +43,14 @@ int main(void)
 		ksft_exit_fail_perror("mmap");
 	p = (char *)(((uintptr_t)p + HPAGE_SIZE - 1) & ~(HPAGE_SIZE - 1UL));
 	madvise(p, LEN, MADV_NOHUGEPAGE);
-	touch_all();
+	for (off = 0; off < LEN; off += HPAGE_SIZE)
+		*(volatile char *)(p + off) = 1;
 	ksft_print_msg("VmPTE: %ld kB, then %ld kB\n", pte_floor, vmpte());
 	test_min(vmpte() - pte_floor, 102400 + 200, "kB of 25600 tables, and 50 above");
 	madvise(p, LEN, MADV_DONTNEED);
 	given_back("MADV_DONTNEED");
 
-	touch_all();
+	madvise_each(p, LEN, HPAGE_SIZE, PAGE_SIZE, MADV_POPULATE_WRITE);
 	for (off = 0; off < LEN; off += HPAGE_SIZE)
 		madvise(p + off, PAGE_SIZE, MADV_DONTNEED);
 	given_back("page by page");

@@ -3,7 +3,7 @@
  * Tables are emptied and used again all the time, in every way at once: by two
  * threads that share them, by mremap(), fork() and collapses, by holes punched
  * into a file that all have mapped, by reclaim. Every page that must have its
- * bytes is looked at.
+ * bytes is looked at. RACE_SECS says how long it takes.
  */
 #include <stdatomic.h>
 
@@ -12,7 +12,6 @@
 #define NR	4			/* tables of each */
 #define PAGES	(NR * HPAGE_NR)
 #define LEN	(NR * HPAGE_SIZE)
-#define MS	4000L
 #define PROCS	3
 
 /* What a page has: a seed, 0 for zeroes, and whether it may have lost it */
@@ -266,7 +265,7 @@ int main(void)
 	file = pte_file(NR);
 	freed = vmstat("pte_table_freed");
 	raced = vmstat("pte_table_raced");
-	end_ms = now_ms() + MS;
+	end_ms = now_ms() + 1000 * number_from_env("RACE_SECS", 2);
 	fflush(stdout);
 	for (i = 0; i < ARRAY_SIZE(kinds) * PROCS; i++) {
 		/* One alone writes to the file */

@@ -21,16 +21,16 @@ static int child(void *pfn)
 static void offline(const char *what)
 {
 	long kb = meminfo("HardwareCorrupted:"), moved = 0;
-	unsigned long pfn[HPAGE_NR];
+	unsigned long pfn[HPAGE_NR], now[HPAGE_NR];
 	size_t i;
 
-	for (i = 0; i < HPAGE_NR; i++)
-		pfn[i] = pfn_of(p + i * PAGE_SIZE);
+	pfns_of(p, pfn, HPAGE_NR);
 	test_eq(poison(p + BAD, PAGE_SIZE, MADV_SOFT_OFFLINE), 0, "%s: signal at once", what);
 	test_eq(access_signal(p + BAD, true), 0, "signal for a write");
 	test_data(p, 0, HPAGE_SIZE, 1, "every byte");
+	pfns_of(p, now, HPAGE_NR);
 	for (i = 0; i < HPAGE_NR; i++)
-		moved += pfn_of(p + i * PAGE_SIZE) != pfn[i];
+		moved += now[i] != pfn[i];
 	test_eq(moved, 1, "pages that moved");
 	test_true(pfn_of(p + BAD) != pfn[100], "this one");
 	test_true(kpageflags(pfn[100]) & KPF_HWPOISON, "the bad one is marked");
@@ -52,8 +52,7 @@ int main(void)
 	int fd;
 
 	poison_start(2 * 12 + 3 + 4, true);
-	p = small_area(1);
-	pattern_fill(p, 0, HPAGE_SIZE, 1);
+	p = small_pages(1, 1);
 	offline("a small page");
 
 	p = huge_pages(1, 1);

@@ -131,8 +131,7 @@ int main(void)
 		ksft_exit_fail_perror("/dev/nbd0");
 	for (huge = 0; huge < 2; huge++) {
 		for (to_disk = 0; to_disk < 2; to_disk++) {
-			p = huge ? huge_pages(1, 1) : small_area(1);
-			pattern_fill(p, 0, HPAGE_SIZE, 1);
+			p = huge ? huge_pages(1, 1) : small_pages(1, 1);
 			in_flight(fd, to_disk, huge);
 			area_free(p, 1);
 		}

@@ -3,13 +3,12 @@
  * A process forks while others split its huge page, of which it has two pages
  * pinned. The split holds migration entries in their place for a while, which a
  * fork must not take for pages that can be shared: the child always has copies of
- * these two, the parent always keeps them.
+ * these two, the parent always keeps them. RACE_SECS says how long it takes.
  */
 #include <sched.h>
 
+#include "bench.h"
 #include "tail.h"
-
-#define ROUNDS	150
 
 static volatile struct {
 	bool go, stop;
@@ -35,8 +34,8 @@ static int child(void *arg)
 
 int main(void)
 {
-	int i, delay, pins[2], shared = 0, lost = 0, wrong = 0;
-	long split = vmstat("thp_split_page");
+	int i, pins[2], shared = 0, lost = 0, wrong = 0;
+	long end, race_end, split = vmstat("thp_split_page");
 	char buf[PAGE_SIZE];
 	pid_t pid;
 
@@ -49,7 +48,8 @@ int main(void)
 		split_all();
 		_exit(0);
 	}
-	for (i = 0; i < ROUNDS; i++) {
+	race_end = now_ms() + 1000 * number_from_env("RACE_SECS", 2);
+	for (i = 0; now_ms() < race_end; i++) {
 		p = huge_area(1);
 		memset(p, 0, HPAGE_SIZE);
 		pins[0] = gup_pin(AT(5), PAGE_SIZE);
@@ -59,8 +59,8 @@ int main(void)
 		pfn[0] = pfn_of(AT(5));
 		pfn[1] = pfn_of(AT(511));
 		sh->go = true;
-		for (delay = i * 37 % 300; delay; delay--)
-			getppid();
+		for (end = now_ns() + i * 37 % 300 * 1000; now_ns() < end;)
+			;
 		shared += in_child(child, NULL) != 0;
 		AT(5)[9] = i;
 		AT(511)[9] = i;
@@ -73,6 +73,7 @@ int main(void)
 		area_free(p, 1);
 	}
 	sh->stop = true;
+	ksft_print_msg("%d rounds\n", i);
 	test_eq(child_status(pid), 0, "who splits");
 	test_vmstat_min("thp_split_page", split, 1);
 	test_eq(shared, 0, "children that got a pinned page");

@@ -74,8 +74,7 @@ int main(void)
 	gup_unpin(pin);
 	test_eq(pins_all(), 0, "unpinned, pins");
 
-	p = small_area(1);
-	pattern_fill(p, 0, HPAGE_SIZE, 2);
+	p = small_pages(1, 2);
 	pin = gup_pin(AT(5), 8 * PAGE_SIZE);
 	test_pins(AT(5), 0, 1, 1, "a small page");
 	gup_unpin(pin);

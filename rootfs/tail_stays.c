@@ -8,16 +8,17 @@
 #include "tail.h"
 
 static char *p;
-static unsigned long pfn[HPAGE_NR];
+static unsigned long pfn[HPAGE_NR], now[HPAGE_NR];
 static int gup, pin;
 
 static int child(void *arg)
 {
 	size_t i, shared = 0;
 
+	pfns_of(p, now, HPAGE_NR);
 	for (i = 0; i < HPAGE_NR; i++)
-		shared += pfn_of(AT(i)) == pfn[i];
-	if (pfn_of(AT(5)) == pfn[5] || pfn_of(AT(300)) == pfn[300])
+		shared += now[i] == pfn[i];
+	if (now[5] == pfn[5] || now[300] == pfn[300])
 		return 1;
 	if (shared != HPAGE_NR - 3)
 		return 2;
@@ -52,8 +53,7 @@ int main(void)
 	pin = longterm_pin(AT(300), PAGE_SIZE);
 	debugfs_split(p, HPAGE_SIZE, 0);
 	test_pins(AT(300), 0, 1, 1, "split, page 300");
-	for (i = 0; i < HPAGE_NR; i++)
-		pfn[i] = pfn_of(AT(i));
+	pfns_of(p, pfn, HPAGE_NR);
 
 	test_eq(in_child(child, NULL), 0, "a child shares all but these, writes to all");
 	test_data(p, 0, HPAGE_SIZE, 1, "the parent's bytes");
@@ -61,8 +61,7 @@ int main(void)
 	pattern_fill(p, 0, HPAGE_SIZE, 2);
 	stay("the parent writes");
 
-	for (i = 0; i < HPAGE_NR; i++)
-		pfn[i] = pfn_of(AT(i));
+	pfns_of(p, pfn, HPAGE_NR);
 	memcg_reclaim(2 * HPAGE_SIZE);
 	for (i = 0; i < HPAGE_NR; i++)
 		out += in_swap(AT(i));
@@ -98,8 +97,9 @@ int main(void)
 
 	if (!file_write("/proc/sys/vm/compact_memory", "1"))
 		ksft_exit_fail_perror("compact_memory");
+	pfns_of(p, now, HPAGE_NR);
 	for (i = 0; i < HPAGE_NR; i++)
-		moved += pfn_of(AT(i)) != pfn[i];
+		moved += now[i] != pfn[i];
 	ksft_print_msg("%zu pages have moved since the split\n", moved);
 	stay("compaction");
 	test_data(p, 0, HPAGE_SIZE, 2, "every byte in the end");

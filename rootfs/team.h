@@ -77,24 +77,20 @@ static inline unsigned long file_pfn(int fd, size_t off)
 /* Of the huge page's worth of pages that @pfn is in: how many are a team's */
 static inline int team_flags(unsigned long pfn)
 {
-	unsigned long head = pfn & -HPAGE_NR, i;
+	uint64_t flags[HPAGE_NR];
+	size_t i;
 	int n = 0;
 
+	kpageflags_read(pfn & -HPAGE_NR, flags, HPAGE_NR);
 	for (i = 0; i < HPAGE_NR; i++)
-		n += (kpageflags(head + i) & (KPF_OWNER_2 | KPF_OTHERS)) ==
-		     KPF_OWNER_2;
+		n += (flags[i] & (KPF_OWNER_2 | KPF_OTHERS)) == KPF_OWNER_2;
 	return n;
 }
 
 /* ... and how many are mapped @count times */
 static inline int team_mapped(unsigned long pfn, uint64_t count)
 {
-	unsigned long head = pfn & -HPAGE_NR, i;
-	int n = 0;
-
-	for (i = 0; i < HPAGE_NR; i++)
-		n += kpagecount(head + i) == count;
-	return n;
+	return count_pfns_mapped(pfn & -HPAGE_NR, HPAGE_NR, count);
 }
 
 #define test_team(pfn, want_members, want_pmds, fmt, ...) do {		\

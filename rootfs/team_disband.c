@@ -85,7 +85,7 @@ static void take(enum what what)
 
 static void disband(enum what what)
 {
-	unsigned long pfn, bad;
+	unsigned long pfn, bad, now[HPAGE_NR];
 	pid_t pid[NR];
 	long out = vmstat("pswpout"), moved, mapped = meminfo("ShmemPmdMapped:");
 	int i, same = 0;
@@ -111,9 +111,9 @@ static void disband(enum what what)
 	test_team(pfn, 0, 0, "%s: after", name[what]);
 	test_eq(team_flags(pfn), 0, "pages flagged as a team's");
 	test_eq(meminfo("ShmemPmdMapped:"), mapped, "meminfo ShmemPmdMapped kB");
+	pfns_of(p, now, HPAGE_NR);
 	for (i = 0; i < HPAGE_NR; i++)
-		same += pagemap(p + i * PAGE_SIZE) & PM_PRESENT &&
-			pfn_of(p + i * PAGE_SIZE) == pfn + i;
+		same += now[i] == pfn + i;
 	out = vmstat("pswpout") - out;
 	if (what == SWAP) {
 		test_min(out, HPAGE_NR / 2, "pages written to swap");

@@ -31,8 +31,7 @@ static void grow(int fd, size_t len)
 	size_t off;
 
 	if (!page)
-		page = small_area(4);
-	pattern_fill(page, 0, LARGE, 3);
+		page = small_pages(LARGE / HPAGE_SIZE, 3);
 	fstat(fd, &st);
 	for (off = st.st_size; off < len; off += PAGE_SIZE)
 		if (pwrite(fd, page + off, PAGE_SIZE, off) != PAGE_SIZE)
@@ -50,7 +49,7 @@ static long file_pages(int fd)
 int main(void)
 {
 	int small[NR_SMALL], large, growing, memory, i, wrong = 0;
-	unsigned long pfn, pfns[HPAGE_NR], kept = 0;
+	unsigned long pfn, pfns[HPAGE_NR], now[HPAGE_NR], kept = 0;
 	char name[32], buf[64], want[64], *p;
 	struct team half;
 	long free;
@@ -121,12 +120,11 @@ int main(void)
 	test_data(p, 0, 2 * HPAGE_SIZE, 3, "data");
 
 	/* A hole of one page: the rest stays, and stays mapped. */
-	for (i = 0; i < HPAGE_NR; i++)
-		pfns[i] = pfn_of(p + HPAGE_SIZE + i * PAGE_SIZE);
+	pfns_of(p + HPAGE_SIZE, pfns, HPAGE_NR);
 	punch(growing, HPAGE_SIZE + 17 * PAGE_SIZE, PAGE_SIZE);
+	pfns_of(p + HPAGE_SIZE, now, HPAGE_NR);
 	for (i = 0; i < HPAGE_NR; i++)
-		kept += i != 17 &&
-			pfn_of(p + HPAGE_SIZE + i * PAGE_SIZE) == pfns[i];
+		kept += i != 17 && now[i] == pfns[i];
 	test_eq(kept, HPAGE_NR - 1, "pages that a hole leaves mapped in place");
 	test_team(pfn, 0, 0, "its team");
 	test_eq(file_pages(growing), 2 * HPAGE_NR - 1, "pages of it");
@@ -137,7 +135,7 @@ int main(void)
 
 	/* fallocate() clears nothing; who maps it finds zeroes nevertheless. */
 	area_free(p, 2);
-	pattern_fill(small_area(32), 0, 32 * HPAGE_SIZE, 5);
+	small_pages(32, 5);
 	memory = open_file("memory");
 	grow(memory, LARGE);
 	if (ftruncate(memory, 0))

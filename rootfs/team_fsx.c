@@ -179,7 +179,7 @@ int main(void)
 	bool ok = true;
 
 	team_start(3);
-	ops = number_from_env("FSX_OPS", 10000);
+	ops = number_from_env("FSX_OPS", 5000);
 	state = number_from_env("FSX_SEED", time(NULL)) | 1ULL << 40;
 	ksft_print_msg("FSX_SEED=%lu FSX_OPS=%lu\n",
 		       (unsigned long)(state & ~(1ULL << 40)), ops);

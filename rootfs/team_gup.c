@@ -80,8 +80,7 @@ int main(void)
 	test_team(pfn, 512, 1, "mapped");
 
 	/* process_vm_readv() pins what it reads, 16 pages at a time. */
-	copy = small_area(1);
-	pattern_fill(copy, 0, HPAGE_SIZE, 9);
+	copy = small_pages(1, 9);
 	from = (struct iovec){ p, HPAGE_SIZE };
 	to = (struct iovec){ copy, HPAGE_SIZE };
 	trace_start(BIAS);
@@ -142,7 +141,7 @@ int main(void)
 	test_team(pfn, 0, 0, "punched");
 	test_data(p, 0, HPAGE_SIZE, 0, "zeroes in the file");
 	/* Take what was freed, so that it would show. */
-	pattern_fill(small_area(16), 0, 16 * HPAGE_SIZE, 7);
+	small_pages(16, 7);
 	pattern_fill(copy, 0, HPAGE_SIZE, 1);
 	q = small_area(1);
 	if (read(out[0], q, 4 * PAGE_SIZE) != 4 * PAGE_SIZE)

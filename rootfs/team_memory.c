@@ -44,15 +44,6 @@ static void check_sparse(int fd)
 	test_eq(wrong, 0, "of %d pages wrong", NR);
 }
 
-/* Memory that isn't zero when it is free */
-static char *small_pattern(void)
-{
-	char *p = small_area(4);
-
-	pattern_fill(p, 0, 4 * HPAGE_SIZE, 6);
-	return p;
-}
-
 /* Read a byte while two slab allocations fail, once @space bytes have been had */
 static void read_failing(char *p, long space)
 {
@@ -135,7 +126,8 @@ int main(void)
 	}
 	/* Or its 512 pages get into the cache in part: no memory for its nodes. */
 	for (i = 0; i < 16; i++) {
-		area_free(small_pattern(), 4);
+		/* Memory that isn't zero when it is free */
+		area_free(small_pages(4, 6), 4);
 		fd = huge_file("part", HPAGE_SIZE, 0);
 		p = map_file(fd, HPAGE_SIZE, MAP_SHARED);
 		read_failing(p, i * 300);

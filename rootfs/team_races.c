@@ -177,11 +177,15 @@ static int run(int me)
 /* Soft offlining has taken pages out of use: give them back. */
 static void unpoison_all(void)
 {
-	unsigned long pfn, last = 1UL << 18;
+	unsigned long pfn = 0, last = 1UL << 18, i;
+	uint64_t flags[HPAGE_NR];
 
-	for (pfn = 0; pfn < last; pfn++)
-		if (kpageflags(pfn) & KPF_HWPOISON)
-			unpoison_memory(pfn);
+	for (; pfn < last; pfn += HPAGE_NR) {
+		kpageflags_read(pfn, flags, HPAGE_NR);
+		for (i = 0; i < HPAGE_NR; i++)
+			if (flags[i] & KPF_HWPOISON)
+				unpoison_memory(pfn + i);
+	}
 }
 
 int main(void)

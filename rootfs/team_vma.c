@@ -33,21 +33,18 @@ static void mapped(const char *what, char *p, int pmds)
 
 static void locked(const char *what, int nr)
 {
-	unsigned long i;
-	int n = 0;
-
-	for (i = 0; i < HPAGE_NR; i++)
-		n += !!(kpageflags(pfn + i) & KPF_BIT(33));
-	test_eq(n, nr, "%s: pages with PG_mlocked", what);
+	test_eq(count_pfns(pfn, HPAGE_NR, KPF_BIT(33)), nr, "%s: pages with PG_mlocked", what);
 }
 
 static int exclusive(char *p)
 {
+	uint64_t entry[HPAGE_NR];
 	size_t i;
 	int n = 0;
 
+	pagemap_read(p, entry, HPAGE_NR);
 	for (i = 0; i < HPAGE_NR; i++)
-		n += pagemap(p + i * PAGE_SIZE) >> 56 & 1;
+		n += entry[i] >> 56 & 1;
 	return n;
 }
 

@@ -24,8 +24,7 @@ int main(void)
 	long collapse;
 
 	test_start(15);
-	p = small_area(1);
-	pattern_fill(p, 0, HPAGE_SIZE, 1);
+	p = small_pages(1, 1);
 	test_smaps(p, HPAGE_SIZE, "AnonHugePages", 0);
 	/* It ignores "enabled", not MADV_NOHUGEPAGE. */
 	test_true(madvise(p, HPAGE_SIZE, MADV_COLLAPSE) && errno == EINVAL,

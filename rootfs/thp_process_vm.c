@@ -27,10 +27,9 @@ int main(void)
 	pid_t pid;
 
 	test_start(6);
-	buf = small_area(1);
+	buf = small_pages(1, 2);
 	p = huge_pages(1, 1);
 	pid = turns_start(child);
-	pattern_fill(buf, 0, HPAGE_SIZE, 2);
 	local = (struct iovec){ buf + 3 * PAGE_SIZE, 197 * PAGE_SIZE };
 	remote = (struct iovec){ p + 3 * PAGE_SIZE, 197 * PAGE_SIZE };
 	test_eq(process_vm_writev(pid, &local, 1, &remote, 1, 0), 197 * PAGE_SIZE,

@@ -10,10 +10,12 @@
 
 static size_t count_swapped(char *p)
 {
-	size_t off, n = 0;
+	uint64_t entry[LEN / PAGE_SIZE];
+	size_t i, n = 0;
 
-	for (off = 0; off < LEN; off += PAGE_SIZE)
-		n += !!(pagemap(p + off) & PM_SWAP);
+	pagemap_read(p, entry, ARRAY_SIZE(entry));
+	for (i = 0; i < ARRAY_SIZE(entry); i++)
+		n += !!(entry[i] & PM_SWAP);
 	return n;
 }
 

@@ -12,8 +12,7 @@ int main(void)
 
 	test_start(12);
 	huge = huge_pages(1, 1);
-	small = small_area(1);
-	pattern_fill(small, 0, HPAGE_SIZE, 2);
+	small = small_pages(1, 2);
 	shm = map_file(huge_file("file", HPAGE_SIZE, 3), HPAGE_SIZE, MAP_SHARED);
 	force_read_pages(shm, 1, PAGE_SIZE);
 	test_smaps(huge, HPAGE_SIZE, "Referenced", HPAGE_KB);
