@@ -52,7 +52,9 @@ int main(void)
 	int fd;
 
 	poison_start(2 * 12 + 3 + 4, true);
-	p = small_pages(1, 1);
+	/* MADV_POPULATE_WRITE would mark them accessed: then a CPU's batch may have them */
+	p = small_area(1);
+	pattern_fill(p, 0, HPAGE_SIZE, 1);
 	offline("a small page");
 
 	p = huge_pages(1, 1);

@@ -53,13 +53,14 @@ Boot = Callable[..., uml.Run]
 @pytest.fixture
 def boot(kernel: Path, cpu: int) -> Boot:
     """Boot the kernel on hostfs: boot(init arguments, *kernel arguments)."""
-    smp = "smp" in kernel.parent.name
-    base = [*uml.hostfs(ROOTFS), *(["ncpus=2"] if smp else [])]
+    base = uml.hostfs(ROOTFS)
 
     def boot(init_args: str, *kernel_args: str, **options: object) -> uml.Run:
+        # UML has more than one CPU with seccomp only.
+        smp = "smp" in kernel.parent.name and "seccomp=off" not in kernel_args
         # Time for a virtual machine where switches between processes are slow
         options = {"cpu": None if smp else cpu, "timeout": 180, **options}
-        return uml.boot(kernel, [*base, *kernel_args],
+        return uml.boot(kernel, [*base, *(["ncpus=2"] if smp else []), *kernel_args],
                         init_args.split(), **options)   # type: ignore[arg-type]
     return boot
 

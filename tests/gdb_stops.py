@@ -197,10 +197,11 @@ def gathered(bits: int) -> None:
         bits: that its first entry shall have: 0, or 2 for several pages of a folio.
     """
     gdb.execute("delete")
-    where = gdb.Breakpoint("tlb_finish_mmu")
-    where.condition = f"tlb->local.nr && ((long)tlb->local.encoded_pages[0] & 2) == {bits}"
+    # Its parameter isn't known to gdb at its first instruction: a register is.
+    where = gdb.Breakpoint("*free_pages_and_swap_cache")
+    where.condition = f"(*(long *)$rdi & 2) == {bits}"
     gdb.execute("continue")
-    ask("mm-refs (struct page *)((long)tlb->local.encoded_pages[0] & -4)")
+    ask("mm-refs (struct page *)(*(long *)$rdi & -4)")
 
 
 def count(pfn: str, watch: bool = True) -> None:

@@ -277,12 +277,12 @@ def test_no_ptrace(boot: Boot) -> None:
 
 
 def test_no_seccomp(boot: Boot) -> None:
-    run = boot("boot_hello thp_write_fault", prefix=filtered([SECCOMP]))
+    run = boot("boot_hello thp_write_fault", "ncpus=1", prefix=filtered([SECCOMP]))
     assert run.status == 0, run.output
 
 
 def test_neither(boot: Boot) -> None:
-    run = boot("boot_hello", prefix=filtered([PTRACE, SECCOMP]))
+    run = boot("boot_hello", "ncpus=1", prefix=filtered([PTRACE, SECCOMP]))
     assert run.status == 1 and "refuses both seccomp filters and ptrace" in run.problem, run
 
 
