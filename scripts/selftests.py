@@ -29,7 +29,7 @@ from selftests_judge import (RECORD, Category, Done, Known, compare, learn, pars
                              read_record, write_record)
 
 SOURCE = LINUX / "tools/testing/selftests/mm"
-LIMIT = 240             # seconds that a program may run
+LIMIT = 480             # seconds that a program may run
 # mremap_test maps 2 GB; memory that no test touches costs nothing. A pool of huge
 # pages in ZONE_MOVABLE would refuse the long-term pins of cow.
 MEMORY = ["mem=2500M", "movablecore=0"]
