@@ -10,19 +10,39 @@
 #include "bench.h"
 #include "tail.h"
 
+/* Processes that have the other pages, too: the split takes them that much longer */
+#define SHARERS	8
+
 static volatile struct {
 	bool go, stop;
+	long split_ns, fork_ns;		/* what these took the last time */
 } *sh;
+static pid_t sharer[SHARERS];
 static char *p;
 static unsigned long pfn[2];
 
+static void wait_ns(long ns)
+{
+	long end = now_ns() + ns;
+
+	while (now_ns() < end)
+		;
+}
+
+/* Splits all huge pages there are, each time it is told to, a little later */
 static void split_all(void)
 {
-	while (!sh->stop) {
-		if (sh->go)
-			file_write("/sys/kernel/debug/split_huge_pages", "1");
-		else
-			sched_yield();
+	long begin;
+	int i;
+
+	for (i = 0; !sh->stop; sched_yield()) {
+		if (!sh->go)
+			continue;
+		sh->go = false;
+		wait_ns(sh->fork_ns * (i++ * 61 % 100) / 100);
+		begin = now_ns();
+		file_write("/sys/kernel/debug/split_huge_pages", "1");
+		sh->split_ns = now_ns() - begin;
 	}
 }
 
@@ -34,8 +54,8 @@ static int child(void *arg)
 
 int main(void)
 {
-	int i, pins[2], shared = 0, lost = 0, wrong = 0;
-	long end, race_end, split = vmstat("thp_split_page");
+	int i, j, pins[2], shared = 0, lost = 0, wrong = 0;
+	long begin, end, split = vmstat("thp_split_page");
 	char buf[PAGE_SIZE];
 	pid_t pid;
 
@@ -48,8 +68,8 @@ int main(void)
 		split_all();
 		_exit(0);
 	}
-	race_end = now_ms() + 1000 * number_from_env("RACE_SECS", 2);
-	for (i = 0; now_ms() < race_end; i++) {
+	end = now_ms() + 1000 * number_from_env("RACE_SECS", 3);
+	for (i = 0; now_ms() < end; i++) {
 		p = huge_area(1);
 		memset(p, 0, HPAGE_SIZE);
 		pins[0] = gup_pin(AT(5), PAGE_SIZE);
@@ -58,22 +78,34 @@ int main(void)
 		AT(511)[3] = 'q';
 		pfn[0] = pfn_of(AT(5));
 		pfn[1] = pfn_of(AT(511));
+		for (j = 0; j < SHARERS; j++) {
+			sharer[j] = fork();
+			if (!sharer[j]) {
+				pause();
+				_exit(0);
+			}
+		}
+		begin = now_ns();
 		sh->go = true;
-		for (end = now_ns() + i * 37 % 300 * 1000; now_ns() < end;)
-			;
+		wait_ns(sh->split_ns * (i * 37 % 100) / 100);
 		shared += in_child(child, NULL) != 0;
+		sh->fork_ns = now_ns() - begin;
 		AT(5)[9] = i;
 		AT(511)[9] = i;
 		gup_read(pins[0], buf);
 		wrong += buf[9] != (char)i || buf[3] != 'p';
 		lost += pfn_of(AT(5)) != pfn[0] || pfn_of(AT(511)) != pfn[1];
-		sh->go = false;
+		for (j = 0; j < SHARERS; j++) {
+			kill(sharer[j], SIGKILL);
+			waitpid(sharer[j], NULL, 0);
+		}
 		gup_unpin(pins[0]);
 		longterm_unpin(pins[1]);
 		area_free(p, 1);
 	}
 	sh->stop = true;
-	ksft_print_msg("%d rounds\n", i);
+	ksft_print_msg("%d rounds, split %ld us, fork %ld us\n", i, sh->split_ns / 1000,
+		       sh->fork_ns / 1000);
 	test_eq(child_status(pid), 0, "who splits");
 	test_vmstat_min("thp_split_page", split, 1);
 	test_eq(shared, 0, "children that got a pinned page");
