@@ -373,6 +373,19 @@ static __noreturn void unknown_test(const char *word)
 	usage("; '-- list' lists all\n");
 }
 
+/* The kernel hands on 128 words at most: "a,b,c" are three names. */
+static int split_names(char **names, int nr)
+{
+	char *words[MAX_TESTS], *name;
+	int i, n = 0;
+
+	memcpy(words, names, nr * sizeof(*words));
+	for (i = 0; i < nr; i++)
+		while (n < MAX_TESTS && (name = strsep(&words[i], ",")))
+			names[n++] = name;
+	return n;
+}
+
 static void select_tests(char **names, int nr)
 {
 	bool bench, hit;
@@ -868,6 +881,7 @@ int main(int argc, char **argv)
 		if (write(fd, "c", 1) != 1)
 			usage("/proc/sysrq-trigger: %s\n", strerror(errno));
 	}
+	nr = split_names(names, nr);
 	select_tests(names, nr);
 	check_memory();
 	power_off(run_selected());

@@ -242,6 +242,12 @@ class Guest:
         self.keeper.wait()
 
 
+def init_words(words: Iterable[str]) -> list[str]:
+    """The words for init; the kernel hands on 128 at most, so many names are one."""
+    words = list(words)
+    return [",".join(words)] if len(words) > 100 and words[0] not in VERBS else words
+
+
 def boot(kernel: Path, kernel_args: Iterable[str] = (), init_args: Iterable[str] = (), *,
          timeout: int = TEST_TIMEOUT, cpu: int | None = None, prefix: Sequence[str] = (),
          sink: Callable[[bytes], object] = lambda data: None) -> Run:
@@ -259,7 +265,7 @@ def boot(kernel: Path, kernel_args: Iterable[str] = (), init_args: Iterable[str]
     Raises:
         Fatal: the kernel can't be started.
     """
-    args = [*kernel_args, "--", f"timeout={timeout}", *init_args]
+    args = [*kernel_args, "--", f"timeout={timeout}", *init_words(init_args)]
     start = time.monotonic()
     output, problem, trace = bytearray(), "", ""
     with Guest(kernel, args, cpu=cpu, prefix=prefix) as guest:
@@ -406,7 +412,7 @@ def debug(kernel: Path, args: Sequence[str], tests: Sequence[str], *, stop_at: s
         gdb += ["-ex", f"python mm.session.debug({stop_at!r}, {list(tests)!r})"]
     with tempfile.TemporaryDirectory(prefix="uml-mm-") as folder:
         return subprocess.call([*gdb, "--args", str(kernel), f"uml_dir={folder}/", "page_owner=on",
-                                *args, "--", "timeout=86400", *tests])
+                                *args, "--", "timeout=86400", *init_words(tests)])
 
 
 class Console:

@@ -143,6 +143,11 @@ def test_own_root_takes_precedence(kernel: Path, tmp_path: Path) -> None:
 
 # ---- endings
 
+def test_more_names_than_the_kernel_has_words(boot: Boot, nothing_left: list[int]) -> None:
+    run = boot(" ".join(["boot_hello"] * 200 + ["um_exitcode"]))
+    assert (run.status, [t.name for t in run.tests]) == (0, ["boot_hello", "um_exitcode"]), run
+
+
 def test_good_ending(boot: Boot, nothing_left: list[int]) -> None:
     run = boot("boot_hello")
     assert (run.status, run.problem, [t.outcome for t in run.tests]) == (0, "", ["pass"])
