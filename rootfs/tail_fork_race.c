@@ -96,8 +96,9 @@ int main(void)
 		wrong += buf[9] != (char)i || buf[3] != 'p';
 		lost += pfn_of(AT(5)) != pfn[0] || pfn_of(AT(511)) != pfn[1];
 		for (j = 0; j < SHARERS; j++) {
-			kill(sharer[j], SIGKILL);
-			waitpid(sharer[j], NULL, 0);
+			/* Not kill(-1), should the fork have failed */
+			if (sharer[j] > 0 && !kill(sharer[j], SIGKILL))
+				waitpid(sharer[j], NULL, 0);
 		}
 		gup_unpin(pins[0]);
 		longterm_unpin(pins[1]);
