@@ -26,7 +26,7 @@ static int other(void *arg)
 
 int main(void)
 {
-	long held = vmstat("nr_foll_pin_acquired") - vmstat("nr_foll_pin_released");
+	long held = pins_held();
 	char *p, buf[LEN];
 	int fd;
 
@@ -35,16 +35,13 @@ int main(void)
 	pattern_fill(p, 0, LEN, 1);
 	fd = gup_pin(p, LEN);
 	close(open("/sys/kernel/debug/gup_test", O_RDWR | O_CLOEXEC));
-	test_eq(vmstat("nr_foll_pin_acquired") - vmstat("nr_foll_pin_released"), held + 4,
-		"another file closed, pins");
+	test_eq(pins_held(), held + 4, "another file closed, pins");
 	test_eq(in_child(other, NULL), 0, "another process pins, too");
-	test_eq(vmstat("nr_foll_pin_acquired") - vmstat("nr_foll_pin_released"), held + 4,
-		"it has ended, pins");
+	test_eq(pins_held(), held + 4, "it has ended, pins");
 	gup_read(fd, buf);
 	test_true(!memcmp(buf, p, LEN), "what is pinned is read");
 	gup_unpin(fd);
-	test_eq(vmstat("nr_foll_pin_acquired") - vmstat("nr_foll_pin_released"), held,
-		"unpinned, pins");
+	test_eq(pins_held(), held, "unpinned, pins");
 	area_free(p, 1);
 	ksft_finished();
 }

@@ -62,9 +62,9 @@ static int child(void *pfn)
 
 int main(void)
 {
-	long kb = meminfo("HardwareCorrupted:"), moved;
-	unsigned long pfn[NR], now[NR];
-	int fd, i, go[2];
+	long kb = meminfo("HardwareCorrupted:");
+	unsigned long pfn[NR];
+	int fd, go[2];
 	pid_t pid;
 	char c;
 
@@ -85,10 +85,7 @@ int main(void)
 	test_eq(poison(p + BAD, PAGE_SIZE, MADV_HWPOISON), 0, "signal at once");
 	test_eq(access_signal(p + BAD, false), 0, "signal for a read");
 	test_true(!memcmp(p, want, LEN), "every byte");
-	pfns_of(p, now, NR);
-	for (i = 0, moved = 0; i < NR; i++)
-		moved += now[i] != pfn[i];
-	test_eq(moved, 1, "pages that moved");
+	test_eq(pages_moved(p, pfn, NR), 1, "pages that moved");
 	test_true(pfn_of(p + BAD) != pfn[BAD / PAGE_SIZE], "this one");
 	test_true(kpageflags(pfn[BAD / PAGE_SIZE]) & KPF_HWPOISON, "the bad one is marked");
 	if (write(go[1], "", 1) != 1)

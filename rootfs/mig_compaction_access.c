@@ -16,7 +16,7 @@ struct shared {
 	volatile unsigned long bad;
 };
 
-static unsigned long pfns[NR_PAGES], now[NR_PAGES];
+static unsigned long pfns[NR_PAGES];
 
 /* The private copy-on-write view must stay; the own shared words must count */
 static void toucher(char *cow, char *shared, struct shared *sh, int me)
@@ -69,9 +69,7 @@ int main(void)
 			ksft_exit_fail_perror("compact_memory");
 		usleep(20000);
 	}
-	pfns_of(p, now, NR_PAGES);
-	for (i = 0, moved = 0; i < NR_PAGES; i++)
-		moved += now[i] != pfns[i];
+	moved = pages_moved(p, pfns, NR_PAGES);
 	sh->stop = true;
 	for (c = 0, bad = 0; c < NR_CHILDREN; c++)
 		bad += child_status(pid[c]) != 0;

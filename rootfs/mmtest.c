@@ -13,11 +13,11 @@
 #define SWAP_DEVICE	"/dev/ram0"
 #define SWAP_BYTES	(64UL << 20)
 #define TMPFS		"/tmp/huge"
+#define KUNIT		"/sys/kernel/debug/kunit/"
 /* This process, since 6.14 */
 #ifndef PIDFD_SELF
 #define PIDFD_SELF	-10000
 #endif
-#define KUNIT		"/sys/kernel/debug/kunit/"
 
 /* vmstat, sysfs, smaps, pagemap */
 
@@ -196,6 +196,17 @@ void pfns_of(const void *addr, unsigned long *pfn, size_t nr)
 	pagemap_read(addr, entry, nr);
 	for (i = 0; i < nr; i++)
 		pfn[i] = PAGEMAP_PRESENT(entry[i]) ? PAGEMAP_PFN(entry[i]) : 0;
+}
+
+size_t pages_moved(const void *addr, const unsigned long *pfn, size_t nr)
+{
+	unsigned long now[nr];
+	size_t i, moved = 0;
+
+	pfns_of(addr, now, nr);
+	for (i = 0; i < nr; i++)
+		moved += now[i] != pfn[i];
+	return moved;
 }
 
 enum kpage { KPAGEFLAGS, KPAGECOUNT, KPAGECGROUP };

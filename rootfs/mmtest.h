@@ -179,6 +179,8 @@ uint64_t kpagecgroup(unsigned long pfn);
 /* Of @nr pages that follow each other, with one system call; pfn 0: not present */
 void pagemap_read(const void *addr, uint64_t *entry, size_t nr);
 void pfns_of(const void *addr, unsigned long *pfn, size_t nr);
+/* How many of @nr pages aren't those of pfns_of() before */
+size_t pages_moved(const void *addr, const unsigned long *pfn, size_t nr);
 void kpageflags_read(unsigned long pfn, uint64_t *flags, size_t nr);
 /* How many of @nr page frames have all of @flags, are mapped @count times */
 size_t count_pfns(unsigned long pfn, size_t nr, uint64_t flags);

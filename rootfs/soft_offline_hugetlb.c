@@ -42,8 +42,7 @@ static void offline(bool hvo, bool shared, long spare)
 	test_eq(meminfo("HardwareCorrupted:"), kb + 4, "meminfo HardwareCorrupted kB");
 	test_eq(count_pfns(pfn, HPAGE_NR, KPF_HWPOISON), 1, "pages that are marked");
 	test_true(kpageflags(pfn + BAD / PAGE_SIZE) & KPF_HWPOISON, "this one");
-	left = count_pfns(pfn, HPAGE_NR, KPF_HUGE);
-	test_eq(left, 0, "pages that still look huge");
+	test_eq(count_pfns(pfn, HPAGE_NR, KPF_HUGE), 0, "pages that still look huge");
 	pattern_fill(p, 0, HPAGE_SIZE, 2);
 	test_data(p, 0, HPAGE_SIZE, 2, "all can be written again");
 	area_free(p, 1);

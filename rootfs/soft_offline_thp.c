@@ -20,18 +20,14 @@ static int child(void *pfn)
 
 static void offline(const char *what)
 {
-	long kb = meminfo("HardwareCorrupted:"), moved = 0;
-	unsigned long pfn[HPAGE_NR], now[HPAGE_NR];
-	size_t i;
+	long kb = meminfo("HardwareCorrupted:");
+	unsigned long pfn[HPAGE_NR];
 
 	pfns_of(p, pfn, HPAGE_NR);
 	test_eq(poison(p + BAD, PAGE_SIZE, MADV_SOFT_OFFLINE), 0, "%s: signal at once", what);
 	test_eq(access_signal(p + BAD, true), 0, "signal for a write");
 	test_data(p, 0, HPAGE_SIZE, 1, "every byte");
-	pfns_of(p, now, HPAGE_NR);
-	for (i = 0; i < HPAGE_NR; i++)
-		moved += now[i] != pfn[i];
-	test_eq(moved, 1, "pages that moved");
+	test_eq(pages_moved(p, pfn, HPAGE_NR), 1, "pages that moved");
 	test_true(pfn_of(p + BAD) != pfn[100], "this one");
 	test_true(kpageflags(pfn[100]) & KPF_HWPOISON, "the bad one is marked");
 	test_eq(in_child(child, (void *)pfn[100]), 0, "a child has the good one and every byte");

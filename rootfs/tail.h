@@ -72,6 +72,12 @@ static inline int pins_all(void)
 	return pins_of_pfn(~0UL).folio;
 }
 
+/* Pins of any page, taken by anybody, that haven't been given back */
+static inline long pins_held(void)
+{
+	return vmstat("nr_foll_pin_acquired") - vmstat("nr_foll_pin_released");
+}
+
 /* The page at @p, of a folio of @order, is pinned @page times, that in all @folio */
 #define test_pins(p, want_order, want_folio, want_page, fmt, ...) do {	\
 	struct pins __pins = pins_of(p);				\

@@ -51,7 +51,7 @@ int main(void)
 	long split = vmstat("thp_split_page"), failed = vmstat("thp_split_page_failed");
 	long collapsed = vmstat("thp_collapse_alloc");
 	/* KUnit gives back pins that were never taken. */
-	long held = vmstat("nr_foll_pin_acquired") - vmstat("nr_foll_pin_released");
+	long held = pins_held();
 	time_t end = time(NULL) + number_from_env("RACE_SECS", 2);
 	unsigned int seed = 7, i, rounds = 0, io = 0, moved = 0;
 	char *block = small_area(1);
@@ -115,7 +115,6 @@ int main(void)
 	test_eq(pins_all(), 0, "pins");
 	area_free(p, NR);
 	test_eq(pins_all(), 0, "unmapped, pins");
-	test_eq(vmstat("nr_foll_pin_acquired") - vmstat("nr_foll_pin_released"), held,
-		"pins taken and not given back, ever");
+	test_eq(pins_held(), held, "pins taken and not given back, ever");
 	ksft_finished();
 }

@@ -8,19 +8,14 @@
 #include "tail.h"
 
 static char *p;
-static unsigned long pfn[HPAGE_NR], now[HPAGE_NR];
+static unsigned long pfn[HPAGE_NR];
 static int gup, pin;
 
 static int child(void *arg)
 {
-	size_t i, shared = 0;
-
-	pfns_of(p, now, HPAGE_NR);
-	for (i = 0; i < HPAGE_NR; i++)
-		shared += now[i] == pfn[i];
-	if (now[5] == pfn[5] || now[300] == pfn[300])
+	if (pfn_of(AT(5)) == pfn[5] || pfn_of(AT(300)) == pfn[300])
 		return 1;
-	if (shared != HPAGE_NR - 3)
+	if (pages_moved(p, pfn, HPAGE_NR) != 3)
 		return 2;
 	if (pattern_find_bad(p, 0, HPAGE_SIZE, 1) >= 0)
 		return 3;
@@ -42,7 +37,7 @@ static void stay(const char *what)
 
 int main(void)
 {
-	size_t i, out = 0, moved = 0;
+	size_t i, out = 0;
 	char *small;
 
 	tail_start(8 * 3 + 13);
@@ -97,10 +92,8 @@ int main(void)
 
 	if (!file_write("/proc/sys/vm/compact_memory", "1"))
 		ksft_exit_fail_perror("compact_memory");
-	pfns_of(p, now, HPAGE_NR);
-	for (i = 0; i < HPAGE_NR; i++)
-		moved += now[i] != pfn[i];
-	ksft_print_msg("%zu pages have moved since the split\n", moved);
+	ksft_print_msg("%zu pages have moved since the split\n",
+		       pages_moved(p, pfn, HPAGE_NR));
 	stay("compaction");
 	test_data(p, 0, HPAGE_SIZE, 2, "every byte in the end");
 

@@ -143,11 +143,6 @@ def test_own_root_takes_precedence(kernel: Path, tmp_path: Path) -> None:
 
 # ---- endings
 
-def test_more_names_than_the_kernel_has_words(boot: Boot, nothing_left: list[int]) -> None:
-    run = boot(" ".join(["boot_hello"] * 200 + ["um_exitcode"]))
-    assert (run.status, [t.name for t in run.tests]) == (0, ["boot_hello", "um_exitcode"]), run
-
-
 def test_good_ending(boot: Boot, nothing_left: list[int]) -> None:
     run = boot("boot_hello")
     assert (run.status, run.problem, [t.outcome for t in run.tests]) == (0, "", ["pass"])
@@ -337,6 +332,11 @@ def test_too_many_mappings_are_explained() -> None:
 def cli(kernel: Path, *args: str) -> subprocess.CompletedProcess[str]:
     """The runner's command line."""
     return subprocess.run([*RUNNER, "--kernel", kernel, *args], capture_output=True, text=True)
+
+
+def test_more_names_than_the_kernel_has_words(boot: Boot, nothing_left: list[int]) -> None:
+    run = boot(" ".join(["boot_hello"] * 200 + ["um_exitcode"]))
+    assert (run.status, [t.name for t in run.tests]) == (0, ["boot_hello", "um_exitcode"]), run
 
 
 def test_unknown_test(kernel: Path) -> None:
