@@ -49,6 +49,7 @@ set -e; . ./.link-env; link=$srctree/scripts/link-vmlinux.sh
 LD=ld KBUILD_LDFLAGS= LDFLAGS_vmlinux= VMLINUX=vmlinux.fast strip_debug= generate_map=
 eval "$(sed -n '/^is_enabled()/,/^# Use "make V=1"/p' "$link")"
 info() { :; }
+export CCACHE_DISABLE=1     # no two kallsyms are the same
 """
 
 
