@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -17,6 +18,9 @@ sys.path.insert(0, str(ROOT / "scripts"))
 import uml  # noqa: E402
 
 ROOTFS = ROOT / "build/rootfs"
+
+# Ignored in a shell's background job and all that it starts; some tests send it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
