@@ -45,16 +45,22 @@ static void test_cut(size_t cut, int fail_order, long reads)
 	char *p;
 	int fd = swapped_file(&p);
 	long in = vmstat("pswpin");
-	int err;
+	int inject, err;
 
 	ksft_print_msg("truncate to %zu bytes\n", cut);
-	if (fail_order >= 0) {
+	/* Opened before: that takes memory. */
+	inject = open("/proc/self/make-it-fail", O_RDWR | O_CLOEXEC);
+	if (inject < 0)
+		ksft_exit_fail_perror("make-it-fail");
+	if (fail_order >= 0)
 		fail_page_alloc_start(fail_order, 0);
-		if (!file_write("/proc/self/make-it-fail", "1"))
-			ksft_exit_fail_perror("make-it-fail");
-	}
+	if (pwrite(inject, "1", 1, 0) != 1)
+		ksft_exit_fail_perror("make-it-fail");
 	err = ftruncate(fd, cut);
+	if (pwrite(inject, "0", 1, 0) != 1)
+		ksft_exit_fail_perror("make-it-fail");
 	fail_stop();
+	close(inject);
 	if (err)
 		ksft_exit_fail_perror("ftruncate");
 	test_vmstat("pswpin", in, reads);
