@@ -57,6 +57,7 @@ static const char * const splats[] = {
 	"possible recursive locking", "possible irq lock inversion",
 	"inconsistent lock state", "suspicious RCU usage",
 	"bad unlock balance", "held lock freed", "blocked for more than",
+	"shmem_evict_inode:",
 };
 
 struct test {

@@ -131,4 +131,22 @@ static inline void gup_unpin(int fd)
 	close(fd);
 }
 
+/*
+ * MADV_COLD of one page of a huge page wants to split it. It says nothing if it
+ * can't, and gives up if somebody has the folio locked just then: try again.
+ */
+static inline void madvise_cold(char *at)
+{
+	long split = vmstat("thp_split_page"), failed = vmstat("thp_split_page_failed");
+	int tries;
+
+	for (tries = 0; tries < 3; tries++) {
+		madvise(at, PAGE_SIZE, MADV_COLD);
+		if (vmstat("thp_split_page") != split ||
+		    vmstat("thp_split_page_failed") != failed)
+			break;
+		usleep(10000);
+	}
+}
+
 #endif /* TAIL_H */

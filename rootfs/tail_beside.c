@@ -39,7 +39,7 @@ static void cold(void)
 	long split = vmstat("thp_split_page");
 
 	pinned_page("MADV_COLD of page 100");
-	madvise(AT(100), PAGE_SIZE, MADV_COLD);
+	madvise_cold(AT(100));
 	test_vmstat("thp_split_page", split, 1);
 	still_pinned(0);
 }

@@ -39,10 +39,8 @@ static void drop_pipe(int id)
 static void want_split(long done, const char *when)
 {
 	long split = vmstat("thp_split_page"), failed = vmstat("thp_split_page_failed");
-	size_t i;
 
-	for (i = 0; !i || (i < 3 && done && vmstat("thp_split_page") == split); i++)
-		madvise(AT(100), PAGE_SIZE, MADV_COLD);
+	madvise_cold(AT(100));
 	ksft_print_msg("%s\n", when);
 	test_vmstat("thp_split_page", split, done);
 	test_vmstat("thp_split_page_failed", failed, done ? 0 : 1);

@@ -3,8 +3,9 @@
 """Get the kernel that patches/BASE names and print the path of its tarball.
 
 It comes from the machine's own Debian mirror, from whichever suite has it,
-with a private apt state: no root, no change to the machine. What is in the
-cache (${XDG_CACHE_HOME:-~/.cache}/uml-mm) isn't fetched again.
+with a private apt state: no root, no change to the machine. Where there is no
+such package, it is the kernel's own release, from the address in patches/BASE.
+What is in the cache (${XDG_CACHE_HOME:-~/.cache}/uml-mm) isn't fetched again.
 """
 
 from __future__ import annotations
@@ -17,12 +18,15 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
+import urllib.request
 from pathlib import Path
 from typing import NamedTuple
 
 from common import PATCHES, Fatal, main, say
 
-SUITES = ("sid", "forky", "trixie-backports")
+SUITES = ("trixie-backports", "sid", "forky")
+MORE_SUITES = ("experimental",)     # only for a version that somebody asks for
 HELPER = "/usr/lib/apt/apt-helper"
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 ELSE = ("give a tarball (make LINUX_TARBALL=<file>) or a git tree of your own "
@@ -30,13 +34,17 @@ ELSE = ("give a tarball (make LINUX_TARBALL=<file>) or a git tree of your own "
 
 
 class Base(NamedTuple):
-    """patches/BASE."""
+    """patches/BASE: a Debian package, a tarball (by its SHA-256), or a commit."""
 
     version: str
-    package: str
-    package_version: str
-    deb_sha256: str
-    tarball_sha256: str
+    package: str = ""
+    package_version: str = ""
+    deb_sha256: str = ""
+    tarball_sha256: str = ""
+    release: str = ""           # the address of the kernel's own release
+    release_sha256: str = ""    # of that file; else sha256sums.asc beside it,
+    release_key: str = ""       # signed by who has this fingerprint
+    commit: str = ""
 
 
 class Source(NamedTuple):
@@ -52,11 +60,26 @@ def read_base(path: Path = PATCHES / "BASE") -> Base:
     Raises:
         Fatal: a field is missing.
     """
-    fields = dict(re.findall(r"^([\w-]+): *(\S+)$", path.read_text(), re.M))
-    try:
-        return Base(*(fields[name.replace("_", "-")] for name in Base._fields))
-    except KeyError as missing:
-        raise Fatal(f"{path}: no line '{missing.args[0]}: ...'") from None
+    fields = {name.replace("-", "_"): value for name, value in
+              re.findall(r"^([\w-]+): *(\S+)$", path.read_text(), re.M)}
+    if unknown := [name for name in fields if name not in Base._fields]:
+        raise Fatal(f"{path}: unknown line '{unknown[0].replace('_', '-')}: ...'")
+    base = Base(**{"version": "", **fields})
+    need = ["version"]
+    if base.package:
+        need += ["package_version", "deb_sha256", "tarball_sha256"]
+    elif not base.commit:
+        need += ["tarball_sha256"]
+    if missing := [name for name in need if not getattr(base, name)]:
+        raise Fatal(f"{path}: no line '{missing[0].replace('_', '-')}: ...'")
+    return base
+
+
+def write_base(base: Base, path: Path = PATCHES / "BASE") -> None:
+    """Write patches/BASE; its comments stay."""
+    comments = re.findall(r"^#.*\n", path.read_text(), re.M) if path.exists() else []
+    path.write_text("".join(comments) + "".join(
+        f"{name.replace('_', '-')}: {value}\n" for name, value in base._asdict().items() if value))
 
 
 def sha256(path: Path) -> str:
@@ -234,22 +257,45 @@ def cached(tarball: Path, want: str | None) -> bool:
     return False
 
 
-def fetch(base: Base) -> Source:
+def cached_package(package: str, version: str) -> Source:
+    """Where the cache has a package's tarball, or is to have it."""
+    return Source(cache_dir() / f"{package}_{version}.tar.xz",
+                  f"Linux {version.split('-')[0]} (Debian {package} {version})")
+
+
+def fetch(base: Base, exact: bool = False) -> Source:
     """The base's tarball, or else the newest of its series that there is.
+
+    Args:
+        exact: take no other than the pinned one.
 
     Raises:
         Fatal: none can be had; the message says what to do.
     """
-    cache = cache_dir()
-
-    def source(version: str) -> Source:
-        upstream = version.split("-")[0]
-        return Source(cache / f"{base.package}_{version}.tar.xz",
-                      f"Linux {upstream} (Debian {base.package} {version})")
-
-    pinned = source(base.package_version)
-    if cached(pinned.tarball, base.tarball_sha256):
+    if not base.package and not base.release:
+        what = f"commit {base.commit[:12]}" if base.commit else \
+            f"the tarball with SHA-256 {base.tarball_sha256}"
+        raise Fatal(f"patches/BASE names Linux {base.version}, {what}: {ELSE}")
+    if base.package and cached((pinned := cached_package(base.package, base.package_version)).tarball,
+                               base.tarball_sha256):
         return pinned
+    why = None
+    if base.package:
+        try:
+            if shutil.which("apt-get") and not shutil.which("dpkg-deb"):
+                raise Fatal(f"no dpkg-deb here to open the package with: {ELSE}")
+            return from_mirror(base, exact)
+        except Fatal as reason:
+            if not base.release or exact:
+                raise
+            why = reason
+    if why:
+        say(f"notice: {str(why).partition(': give')[0]}")
+    return from_release(base)
+
+
+def from_mirror(base: Base, exact: bool) -> Source:
+    """The base's tarball from the machine's Debian mirror, or another of its series."""
     places = mirrors()
     say(f"looking for {base.package} {base.package_version} on this machine's mirror")
     newest: tuple[str, str] | None = None
@@ -261,27 +307,149 @@ def fetch(base: Base) -> Source:
             problems += output if status else ""
             versions = apt.versions(base.package)
             if base.package_version in versions:
-                deb = download(apt, base.package, base.package_version, cache / "partial",
-                               base.deb_sha256)
-                unpack(deb, base.package, pinned.tarball, base.tarball_sha256)
-                return pinned
+                return take(apt, base.package, base.package_version, base.deb_sha256,
+                            base.tarball_sha256)
             for version in versions[:1]:
                 if newest is None or not subprocess.call(
                         ["dpkg", "--compare-versions", version, "gt", newest[1]]):
                     newest = suite, version
-        if newest:
+        if newest and not exact:
             suite, version = newest
             say(f"notice: no suite has {base.package_version} any more; "
                 f"taking {version} from {suite}")
-            other = source(version)
-            if not cached(other.tarball, None):
-                apt = Apt(Path(state) / suite, suite, places)
-                deb = download(apt, base.package, version, cache / "partial", None)
-                unpack(deb, base.package, other.tarball, None)
-            return other
+            return take(Apt(Path(state) / suite, suite, places), base.package, version)
     if re.search(r"resolve|connect|Network|timed out|timeout", problems):
         raise Fatal(f"no network: can't reach this machine's package mirror; {ELSE}")
-    raise Fatal(f"no {base.package} in {', '.join(SUITES)} on this machine's mirror: {ELSE}")
+    raise Fatal(f"no {base.package} {base.package_version if exact else ''}".rstrip() +
+                f" in {', '.join(SUITES)} on this machine's mirror: {ELSE}")
+
+
+def take(apt: Apt, package: str, version: str, deb_sha256: str | None = None,
+         tarball_sha256: str | None = None) -> Source:
+    """A package's tarball, from the cache or the mirror."""
+    source = cached_package(package, version)
+    if not cached(source.tarball, tarball_sha256):
+        deb = download(apt, package, version, cache_dir() / "partial", deb_sha256)
+        unpack(deb, package, source.tarball, tarball_sha256)
+    return source
+
+
+def find(where: str) -> tuple[Source, Base]:
+    """Another base that a user names: a tarball's path or a package's version.
+
+    Returns:
+        The source, and the base without the kernel's own version.
+
+    Raises:
+        Fatal: there is no such file or package; the message says which there are.
+    """
+    path = Path(where).expanduser()
+    if path.is_file():
+        digest = sha256(path)
+        return Source(path, f"Linux ({path.name})"), Base("", tarball_sha256=digest)
+    numbers = re.match(r"(\d+\.\d+)[.~-]", where)
+    if not numbers:
+        raise Fatal(f"BASE={where}: no file or folder, nor a version such as 7.3.4-1")
+    package, places, there = f"linux-source-{numbers[1]}", mirrors(), []
+    say(f"looking for {package} {where} on this machine's mirror")
+    with tempfile.TemporaryDirectory(prefix="uml-mm-apt-") as state:
+        for suite in (*SUITES, *MORE_SUITES):
+            apt = Apt(Path(state) / suite, suite, places)
+            apt.run("apt-get", "update")
+            versions = apt.versions(package)
+            there += [f"{version} ({suite})" for version in versions]
+            if where in versions:
+                _, output = apt.run("apt-get", "download", "--print-uris", f"{package}={where}")
+                deb = re.search(r" SHA256:([0-9a-f]{64})$", output, re.M)
+                source = take(apt, package, where)
+                return source, Base("", package, where, deb[1] if deb else "",
+                                    sha256(source.tarball))
+    raise Fatal(f"BASE={where}: this machine's mirror has no such {package}, "
+                + (f"but {', '.join(there)}" if there else "nor another"))
+
+
+# ---- the kernel's own release
+
+def from_release(base: Base) -> Source:
+    """The release's tarball: downloaded, and checked against a hash or a signature.
+
+    Raises:
+        Fatal: it can't be had, or isn't what was released.
+    """
+    name = base.release.rpartition("/")[2]
+    source = Source(cache_dir() / name, f"Linux {base.version} ({name})")
+    if cached(source.tarball, base.release_sha256 or None):
+        return source
+    want = base.release_sha256 or signed_hash(base, name)
+    part = cache_dir() / "partial" / name
+    say(f"fetching {base.release}")
+    for attempt in (1, 2):
+        download_url(base.release, part)
+        if (got := sha256(part)) == want:
+            break
+        part.unlink()
+        if attempt == 2:
+            raise Fatal(f"checksum mismatch: {name} has SHA-256 {got}, the release {want}; "
+                        f"removed it")
+        say(f"{name} was corrupt: fetching it again")
+    source.tarball.with_suffix(".sha256").write_text(want + "\n")
+    part.rename(source.tarball)
+    return source
+
+
+def download_url(url: str, file: Path) -> None:
+    """Download a file, going on where an earlier attempt stopped.
+
+    Raises:
+        Fatal: it can't be had.
+    """
+    have = file.stat().st_size if file.exists() else 0
+    request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
+    try:
+        with urllib.request.urlopen(request, timeout=20) as answer, \
+                file.open("ab" if answer.status == 206 else "wb") as out:
+            size = int(answer.headers.get("Content-Length") or 0) + out.tell()
+            shown = 0
+            while data := answer.read(1 << 20):
+                out.write(data)
+                if size > 1 << 20 and 4 * out.tell() // size > shown:
+                    shown = 4 * out.tell() // size
+                    say(f"{file.name}: {25 * shown} % of {size >> 20} MB")
+            if size and out.tell() < size:
+                raise Fatal(f"download of {url} stopped; run it again to go on, or {ELSE}")
+    except urllib.error.HTTPError as why:
+        if why.code == 416:         # there is no more of it
+            return
+        raise Fatal(f"{url}: {why.code} {why.reason}; {ELSE}") from None
+    except (OSError, ValueError) as why:
+        raise Fatal(f"{url}: {getattr(why, 'reason', why)}; {ELSE}") from None
+
+
+def signed_hash(base: Base, name: str) -> str:
+    """What the release's sha256sums.asc says of a file, if the signature is right.
+
+    Raises:
+        Fatal: it isn't signed by the key in patches/BASE, or gpg doesn't have that.
+    """
+    url = base.release.rpartition("/")[0] + "/sha256sums.asc"
+    if not shutil.which("gpg"):
+        raise Fatal(f"no gpg here to check {url} with: install gnupg, or {ELSE}")
+    with tempfile.TemporaryDirectory(prefix="uml-mm-") as folder:
+        sums, plain = Path(folder) / "sha256sums.asc", Path(folder) / "sha256sums"
+        download_url(url, sums)
+        done = subprocess.run(["gpg", "--batch", "--status-fd", "1", "-o", plain, "-d", sums],
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        signers = re.findall(r"^\[GNUPG:\] VALIDSIG (\w+).* (\w+)$", done.stdout, re.M)
+        if "NO_PUBKEY" in done.stdout:
+            raise Fatal(f"{url} can't be checked without the key that signs kernel releases: "
+                        f"gpg --locate-keys autosigner@kernel.org; or {ELSE}")
+        if done.returncode or not any(base.release_key in pair for pair in signers):
+            raise Fatal(f"{url} isn't signed by {base.release_key or 'the key in patches/BASE'}; "
+                        f"{ELSE}")
+        found = re.search(rf"^([0-9a-f]{{64}}) [ *]{re.escape(name)}$", plain.read_text(), re.M)
+    if not found:
+        raise Fatal(f"{url} doesn't name {name}; {ELSE}")
+    return found[1]
 
 
 def given(tarball: Path, base: Base) -> Source:
@@ -292,7 +460,7 @@ def given(tarball: Path, base: Base) -> Source:
     """
     if not tarball.is_file():
         raise Fatal(f"LINUX_TARBALL={tarball}: no such file")
-    if sha256(tarball) == base.tarball_sha256:
+    if sha256(tarball) == base.tarball_sha256 and base.package:
         return Source(tarball, f"Linux {base.version} (Debian {base.package} "
                                f"{base.package_version})")
     say(f"notice: {tarball.name} isn't the base of the series (Linux {base.version}); "
@@ -302,8 +470,6 @@ def given(tarball: Path, base: Base) -> Source:
 
 def command() -> None:
     """The command line: no arguments."""
-    if not shutil.which("dpkg-deb"):
-        raise Fatal(f"no dpkg-deb here to open the package with: {ELSE}")
     print(fetch(read_base()).tarball)
 
 

@@ -35,7 +35,7 @@ LIMIT = 480             # seconds that a program may run
 MEMORY = ["mem=2500M", "movablecore=0"]
 UNLISTED = "unlisted"   # the category of what run_vmtests.sh doesn't name
 # Not tests by themselves: a helper of charge_reserved_hugetlb.sh.
-HELPERS = {"write_to_hugetlbfs", "local_config.h"}
+HELPERS = {"write_to_hugetlbfs", "local_config.h_gen"}
 # These take longest, so they start first.
 LONGEST = ("hugetlb", "thp", "vmalloc", "userfaultfd", "page_frag", "ksm", "compaction", "cow")
 

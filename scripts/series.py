@@ -24,10 +24,12 @@ import shutil
 import tempfile
 import time
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import fetch
-from common import BUILD, LINUX, PATCHES, ROOT, Fatal, main, run, say
+from commits import (AS_US, DoesNotApply, Patch, commit_patches, git, merge_onto, ref,
+                     sparse_series, subject_of, under_way)
+from common import BUILD, LINUX, PATCHES, ROOT, Fatal, main, say
 from tarball import import_tarball
 
 BASE_REF = "refs/worktree/uml-mm/base"
@@ -48,41 +50,17 @@ FORMAT_PATCH = [
     "--filename-max-length=64", "--subject-prefix=PATCH"]
 
 
-class Patch(NamedTuple):
-    """A patch file, by its path below patches/ and its content's SHA-256."""
-
-    path: str
-    digest: str
-
-
-class DoesNotApply(Exception):
-    """A patch that doesn't apply: how far the series came, and git's words."""
-
-    def __init__(self, commits: list[str], patch: str, why: str) -> None:
-        super().__init__(patch)
-        self.commits, self.patch, self.why = commits, patch, why
-
-
-def git(*args: str | Path, tree: Path | None = None, env: dict[str, str] | None = None,
-        stdin: bytes | None = None) -> str:
-    """Run git in linux/ (or another tree); its stdout without the last newline."""
-    return run("git", *args, cwd=tree or LINUX, stdin=stdin,
-               env={**os.environ, **env} if env else None).removesuffix("\n")
-
-
-def ref(name: str, tree: Path | None = None) -> str:
-    """The commit that a ref names; empty if there is no such ref."""
-    return git("for-each-ref", "--format=%(objectname)", name, tree=tree)
-
-
 def in_order() -> list[str]:
     """The paths in patches/series."""
     lines = SERIES.read_text().splitlines() if SERIES.exists() else []
     return [path for line in lines if (path := line.partition("#")[0].strip())]
 
 
-def read_patches() -> list[Patch]:
+def read_patches(topics: list[str] | None = None) -> list[Patch]:
     """The series on disk.
+
+    Args:
+        topics: only the patches of these; all if there are none.
 
     Raises:
         Fatal: patches/series names a file that isn't there, or one twice.
@@ -95,7 +73,37 @@ def read_patches() -> list[Patch]:
             result.append(Patch(path, hashlib.sha256((PATCHES / path).read_bytes()).hexdigest()))
         except FileNotFoundError:
             raise Fatal(f"patches/series names {path}, which isn't there") from None
-    return result
+    return [patch for patch in result if not topics or topic_of(patch.path) in topics]
+
+
+def topic_of(path: str) -> str:
+    """The topic of a patch: its folder."""
+    return path.partition("/")[0]
+
+
+def read_topics(words: str) -> list[str]:
+    """The topics that a user names and those that they need; none for all.
+
+    What a topic needs is said in patches/series: "# topic <name> needs <others>".
+
+    Raises:
+        Fatal: there is no such topic.
+    """
+    needs = {name: others.split() for name, others in
+             re.findall(r"^# topic (\S+)(?: needs (.*))?$", SERIES.read_text(), re.M)}
+    known = list(dict.fromkeys(topic_of(path) for path in in_order()))
+    wanted = words.split()
+    if wanted == ["all"]:
+        return []
+    if unknown := [name for name in wanted if name not in known]:
+        raise Fatal(f"TOPICS: no topic '{unknown[0]}'; there are {', '.join(known)}, or all")
+    result = list(wanted)
+    for name in result:         # grows meanwhile
+        for other in needs.get(name, ()):
+            if other not in result:
+                say(f"topic {name} needs {other}: taking it as well")
+                result.append(other)
+    return [name for name in known if name in result]
 
 
 # ---- what was applied: a note in linux/'s own git folder
@@ -106,37 +114,29 @@ def note_path(tree: Path) -> Path:
 
 
 def read_note(tree: Path) -> dict[str, Any]:
-    """Which patches linux/ was made from: base, applied, commits, todo."""
+    """Which patches linux/ was made from: base, topics (none for all), applied, commits,
+    todo; with "merge", they are being merged; with "rebase", patches/ gets another base."""
     path = note_path(tree)
     note = json.loads(path.read_text()) if path.exists() else {}
     note["applied"] = [Patch(*p) for p in note.get("applied", ())]
     note["todo"] = [Patch(*p) for p in note.get("todo", ())]
+    note.setdefault("topics", [])
+    note.setdefault("commits", [])
     return note
 
 
-def write_note(tree: Path, base: str, applied: list[Patch], commits: list[str],
-               todo: list[Patch]) -> None:
-    """Write the note; refs come first, so that an interruption errs to caution."""
+def write_note(tree: Path, **fields: Any) -> None:
+    """Change fields of the note; refs come first, so that an interruption errs to caution."""
     path = note_path(tree)
+    note = {k: v for k, v in {**read_note(tree), **fields}.items() if v is not None}
     new = path.with_suffix(".new")
-    new.write_text(json.dumps({"base": base, "applied": applied, "commits": commits,
-                               "todo": todo}, indent=1) + "\n")
+    new.write_text(json.dumps(note, indent=1) + "\n")
     new.rename(path)
 
 
 def is_ours(tree: Path) -> bool:
     """Whether a folder is a tree that this script made."""
     return (tree / ".git").exists() and bool(ref(BASE_REF, tree))
-
-
-def under_way(tree: Path) -> str:
-    """The git operation that waits for the user in a tree, if any."""
-    for path, what in (("rebase-apply/applying", "am"), ("rebase-apply", "rebase"),
-                       ("rebase-merge", "rebase"), ("CHERRY_PICK_HEAD", "cherry-pick"),
-                       ("MERGE_HEAD", "merge")):
-        if (tree / git("rev-parse", "--git-path", path, tree=tree)).exists():
-            return what
-    return ""
 
 
 def own_work(tree: Path) -> str:
@@ -154,123 +154,63 @@ def own_work(tree: Path) -> str:
     return ""
 
 
-# ---- patches to commits
-
-def mail(text: bytes, folder: Path, tree: Path) -> tuple[dict[str, str], str, Path]:
-    """Split a patch file as git am does: headers, message and diff."""
-    message, diff = folder / "message", folder / "diff"
-    info = git("mailinfo", "--no-scissors", "--encoding=UTF-8", message, diff,
-               tree=tree, stdin=text)
-    fields = dict(line.split(": ", 1) for line in info.splitlines() if ": " in line)
-    body = message.read_text(errors="surrogateescape").strip("\n")
-    subject = fields.get("Subject", "")
-    return fields, f"{subject}\n\n{body}".rstrip() + "\n", diff
-
-
-def subject_of(path: str) -> str:
-    """The subject of a patch file."""
-    with tempfile.TemporaryDirectory() as folder:
-        return mail((PATCHES / path).read_bytes(), Path(folder), ROOT)[0].get("Subject", "")
-
-
-def commit_patches(tree: Path, start: str, patches: list[Patch]) -> list[str]:
-    """Commit patches on top of a commit without a work tree; the new commits.
-
-    `git apply --cached` works on an index of just the files that the patches
-    name, `git fast-import` makes the commits: the work tree is updated once,
-    at the end, and only where the series' result differs. Author and date are
-    the committer's too, so that everyone's commits have the same ids.
-
-    Raises:
-        DoesNotApply: one of them doesn't.
-    """
-    if not patches:
-        return []
-    texts = [(PATCHES / p.path).read_bytes() for p in patches]
-    touched = {os.fsdecode(path) for text in texts
-               for pair in re.findall(rb"^diff --git a/(\S+) b/(\S+)$", text, re.M)
-               for path in pair}
-    stream: list[bytes] = []
-    failed: tuple[str, str] | None = None
-    with tempfile.TemporaryDirectory(prefix="uml-mm-") as name:
-        folder = Path(name)
-        env = {"GIT_INDEX_FILE": str(folder / "index"), "LC_ALL": "C"}
-        listed = git("ls-tree", "-z", "-r", start, "--", *sorted(touched), tree=tree) \
-            if touched else ""
-        git("update-index", "-z", "--index-info", tree=tree, env=env,
-            stdin=os.fsencode(listed))
-        files = index_files(tree, env)
-        for count, (patch, text) in enumerate(zip(patches, texts), 1):
-            fields, message, diff = mail(text, folder, tree)
-            try:
-                if not all(fields.get(f) for f in ("Author", "Email", "Date", "Subject")):
-                    raise Fatal("it isn't in git's format: no From:, Date: or Subject:")
-                git("apply", "--cached", "--whitespace=nowarn", diff, tree=tree, env=env)
-            except Fatal as why:
-                failed = patch.path, str(why)
-                break
-            before, files = files, index_files(tree, env)
-            person = f"{fields['Author']} <{fields['Email']}> {fields['Date']}"
-            body = message.encode(errors="surrogateescape")
-            stream.append(
-                f"commit refs/worktree/uml-mm/next\nmark :{count}\nauthor {person}\n"
-                f"committer {person}\ndata {len(body)}\n".encode() + body +
-                (f"from {start}\n".encode() if count == 1 else b""))
-            for path in sorted(before.keys() | files.keys()):
-                if path not in files:
-                    stream.append(f"D {path}\n".encode(errors="surrogateescape"))
-                elif before.get(path) != files[path]:
-                    stream.append(f"M {files[path]} {path}\n".encode(errors="surrogateescape"))
-        commits = []
-        if stream:
-            marks = folder / "marks"
-            git("fast-import", "--quiet", "--force", "--date-format=rfc2822",
-                f"--export-marks={marks}", tree=tree, stdin=b"".join(stream))
-            git("update-ref", "-d", "refs/worktree/uml-mm/next", tree=tree)
-            by_mark = dict(line.split() for line in marks.read_text().splitlines())
-            commits = [by_mark[f":{n}"] for n in range(1, len(by_mark) + 1)]
-    if failed:
-        raise DoesNotApply(commits, *failed)
-    return commits
-
-
-def index_files(tree: Path, env: dict[str, str]) -> dict[str, str]:
-    """The files of an index: path to "mode id"."""
-    rows = git("ls-files", "-s", "-z", tree=tree, env=env).split("\0")
-    return {path: " ".join(meta.split()[:2])
-            for meta, _, path in (row.partition("\t") for row in rows) if path}
-
-
 # ---- make linux
 
-def materialise(own_tree: Path | None, tarball: Path | None) -> None:
-    """Make linux/ at its base, complete or not at all."""
-    new = BUILD / "linux.new"
+def own(tree: Path, verb: str) -> Path:
+    """A user's git tree of a kernel, as an absolute path.
+
+    Raises:
+        Fatal: it is none.
+    """
+    tree = tree.expanduser().absolute()
+    if not (tree / "Kconfig").exists() or not (tree / ".git").exists():
+        raise Fatal(f"{verb}={tree}: no git tree of a kernel there")
+    return tree
+
+
+def import_base(new: Path, own_tree: Path | None = None,
+                source: fetch.Source | None = None) -> str:
+    """Make a tree of a base without the series; the base's commit."""
     discard(new)
     BUILD.mkdir(exist_ok=True)
     if own_tree:
-        own_tree = own_tree.expanduser().absolute()
-        if not (own_tree / "Kconfig").exists() or not (own_tree / ".git").exists():
-            raise Fatal(f"LINUX={own_tree}: no git tree of a kernel there")
         say(f"making linux/ a worktree of {own_tree} at its HEAD; its own files "
             f"and branches stay as they are")
         git("-c", "checkout.workers=0", "worktree", "add", "--quiet", "--detach", new,
             tree=own_tree)
         base = git("rev-parse", "HEAD", tree=new)
-        note = f"LINUX={own_tree}"
     else:
-        pinned = fetch.read_base()
-        source = fetch.given(tarball, pinned) if tarball else fetch.fetch(pinned)
+        assert source
         say(f"making linux/ from {source.tarball.name}")
         base = import_tarball(source.tarball, new, source.title)
-        note = f"LINUX_TARBALL={tarball.absolute()}" if tarball else pinned.tarball_sha256
     git("update-ref", BASE_REF, base, tree=new)
     git("update-ref", SERIES_REF, base, tree=new)
-    write_note(new, note, [], [], [])
+    return base
+
+
+def install(new: Path, own_tree: Path | None) -> None:
+    """Let a tree that is complete become linux/."""
     if own_tree:
         git("worktree", "move", new, LINUX, tree=own_tree)
     else:
         new.rename(LINUX)
+
+
+def materialise(own_tree: Path | None, tarball: Path | None) -> None:
+    """Make linux/ at its base, complete or not at all."""
+    new, exact = BUILD / "linux.new", False
+    if own_tree:
+        own_tree = own(own_tree, "LINUX")
+        import_base(new, own_tree)
+        note = f"LINUX={own_tree}"
+    else:
+        pinned = fetch.read_base()
+        source = fetch.given(tarball, pinned) if tarball else fetch.fetch(pinned)
+        import_base(new, source=source)
+        note = f"LINUX_TARBALL={tarball.absolute()}" if tarball else pinned.tarball_sha256
+        exact = fetch.sha256(source.tarball) == pinned.tarball_sha256
+    write_note(new, base=note, exact=exact)
+    install(new, own_tree)
 
 
 def discard(tree: Path) -> None:
@@ -292,36 +232,42 @@ def back_up(tree: Path) -> str:
             shutil.copy(tree / git("rev-parse", "--git-path", "index", tree=tree),
                         env["GIT_INDEX_FILE"])
             git("add", "-A", tree=tree, env=env)
-            commit = git("-c", "user.name=uml-mm", "-c", "user.email=uml-mm@localhost",
-                         "commit-tree", git("write-tree", tree=tree, env=env), "-p", head,
+            commit = git(*AS_US, "commit-tree", git("write-tree", tree=tree, env=env), "-p", head,
                          "-m", "Uncommitted changes, saved by make FORCE=1", tree=tree)
     git("update-ref", name, commit, tree=tree)
     return name
 
 
-def apply(own_tree: Path | None = None, tarball: Path | None = None,
+def apply(own_tree: Path | None = None, tarball: Path | None = None, topics: str = "",
           force: bool = False, rebase: bool = False) -> None:
     """Bring linux/ to the base and series in patches/.
 
     Args:
         own_tree: the user's kernel tree to make linux/ a worktree of.
         tarball: a base other than the pinned one.
+        topics: the topics to take, "all" for all; as linux/ has it if empty.
         force: drop the user's work in linux/, after saving it.
         rebase: move the user's commits onto the new series.
 
     Raises:
         Fatal: linux/ has the user's work, or a patch doesn't apply.
     """
-    want = read_patches()
+    chosen = read_topics(topics) if topics else []
     if LINUX.is_symlink() or LINUX.exists() and not is_ours(LINUX):
         raise Fatal("linux/ is there but wasn't made by `make linux`: move it away")
     if LINUX.exists():
+        if not force:
+            adopt_merged(LINUX)
         check_base(own_tree, tarball, force)
     if not LINUX.exists():
         materialise(own_tree, tarball)
     note = read_note(LINUX)
+    if not topics:
+        chosen = note["topics"]
+    want = read_patches(chosen)
     work = own_work(LINUX)
     if note["applied"] == want and not note["todo"] and not (force and work):
+        write_note(LINUX, topics=chosen)
         return
     if work and rebase and "commits of your own" not in work:
         raise Fatal(f"linux/ has {work}: commit it first (git -C linux commit)")
@@ -342,7 +288,7 @@ def apply(own_tree: Path | None = None, tarball: Path | None = None,
         if mine != theirs:
             break
         same += 1
-    kept = note.get("commits", [])[:same]
+    kept = note["commits"][:same]
     start = kept[-1] if kept else ref(BASE_REF)
     failure: DoesNotApply | None = None
     try:
@@ -353,7 +299,7 @@ def apply(own_tree: Path | None = None, tarball: Path | None = None,
     if work and rebase:
         if failure is None:
             git("update-ref", SERIES_REF, tip)
-            write_note(LINUX, note["base"], want, commits, [])
+            write_note(LINUX, applied=want, commits=commits, todo=[], topics=chosen)
             git("-c", "advice.mergeConflict=true", "rebase", "--quiet", "--onto", tip, old)
             say("your commits stand on the new series: `make patches` exports them")
             return
@@ -361,7 +307,10 @@ def apply(own_tree: Path | None = None, tarball: Path | None = None,
         git("reset", "-q", "--keep", tip)
         git("update-ref", SERIES_REF, tip)
         done = len(commits)
-        write_note(LINUX, note["base"], want[:done], commits, want[done:])
+        write_note(LINUX, applied=want[:done], commits=commits, todo=want[done:], topics=chosen)
+        if failure and (old_series := on_its_base(note, want)):
+            merge(old_series, len(commits))
+            return
     if failure:
         raise Fatal(
             f"patches/{failure.patch} doesn't apply: "
@@ -369,8 +318,77 @@ def apply(own_tree: Path | None = None, tarball: Path | None = None,
             f"linux/ stands at the patch before it. Change the patch and run make again, or "
             f"go on with `cd linux && git am -3 $(../scripts/series.py todo)` and "
             f"`make patches`")
-    say(f"linux/ has the series: {len(commits)} patches, {len(commits) - same} of them new"
-        if same else f"linux/ has the series: {len(commits)} patches")
+    say(f"linux/ has {the_series(chosen)}: {len(commits)} patches, "
+        f"{len(commits) - same} of them new"
+        if same else f"linux/ has {the_series(chosen)}: {len(commits)} patches")
+
+
+def the_series(topics: list[str]) -> str:
+    """What linux/ has, in words."""
+    return f"the topics {', '.join(topics)}" if topics else "the series"
+
+
+# ---- on another base than its own, what doesn't apply is merged
+
+def on_its_base(note: dict[str, Any], patches: list[Patch]) -> list[str]:
+    """The series on the pinned base, from which it can be merged; empty if it can't."""
+    if note.get("exact", not note.get("base", "").startswith("LINUX")):
+        return []
+    try:
+        pinned = fetch.fetch(fetch.read_base(), exact=True)
+        return sparse_series(LINUX, patches, pinned.tarball)
+    except Fatal as why:
+        say(f"notice: the series can't be merged without its own base: {why}")
+    except DoesNotApply:
+        pass
+    return []
+
+
+def merge(old_series: list[str], done: int) -> None:
+    """Merge the patches of note["todo"], of which `done` come before them.
+
+    Raises:
+        Fatal: some conflict, which is the user's to resolve.
+    """
+    tip = git("rev-parse", "HEAD")
+    write_note(LINUX, merge=tip)
+    merge_onto(LINUX, tip, old_series[done], old_series[-1])
+    adopt_merged(LINUX)
+
+
+def adopt_merged(tree: Path) -> None:
+    """Take over what git rebase made of the patches that didn't apply.
+
+    Raises:
+        Fatal: it isn't finished.
+    """
+    note = read_note(tree)
+    if not (tip := note.get("merge")):
+        return
+    if under_way(tree):
+        subject = git("log", "-1", "--format=%s", "REBASE_HEAD", tree=tree)
+        files = git("diff", "--name-only", "--diff-filter=U", tree=tree).split()
+        raise Fatal(
+            f"\"{subject}\" conflicts with this kernel in {', '.join(files) or 'nothing now'}. "
+            f"Resolve it in linux/, `git add` the files and `git rebase --continue`; "
+            f"`git rebase --skip` if this kernel has it already. Then run make again")
+    made = [row.split(" ", 1) for row in
+            git("log", "--reverse", "--format=%H %s", f"{tip}..HEAD", tree=tree).splitlines()]
+    commits, last, here = list(note["commits"]), tip, []
+    for patch in note["todo"]:
+        subject = subject_of(patch.path)
+        if made and made[0][1] == subject:
+            last = made.pop(0)[0]
+        else:
+            here.append(patch.path)
+        commits.append(last)
+    git("update-ref", SERIES_REF, last, tree=tree)
+    merged = len(note["todo"]) - len(here)
+    write_note(tree, applied=note["applied"] + note["todo"], commits=commits, todo=[], merge=None)
+    for path in here:
+        say(f"patches/{path}: this kernel has it already")
+    say(f"linux/ has {the_series(note['topics'])}: {len(note['applied'])} patches as they are, "
+        f"{merged} merged, {len(here)} not needed")
 
 
 def abort_under_way(tree: Path) -> None:
@@ -386,7 +404,8 @@ def check_base(own_tree: Path | None, tarball: Path | None, force: bool) -> None
     Raises:
         Fatal: it holds work.
     """
-    have = read_note(LINUX).get("base", "")
+    note = read_note(LINUX)
+    have = note.get("base", "")
     pinned = fetch.read_base().tarball_sha256
     if own_tree:
         want = f"LINUX={own_tree.expanduser().absolute()}"
@@ -398,11 +417,83 @@ def check_base(own_tree: Path | None, tarball: Path | None, force: bool) -> None
         want = pinned
     if not have or have == want:
         return
+    if note.get("rebase") and not force:
+        raise Fatal("linux/ has the series on another base than patches/ has: `make rebase` "
+                    "finishes that, FORCE=1 drops it")
     if (work := own_work(LINUX)) and not force:
         raise Fatal(f"linux/ is made from another base and has {work}: `make patches` first, "
                     f"or drop it with FORCE=1")
     say("linux/ is made from another base: making it anew")
     discard(LINUX)
+
+
+# ---- make rebase
+
+def rebase(where: str) -> None:
+    """Put the series on another base: patches/ and its BASE follow.
+
+    Args:
+        where: a package version, a tarball or a git tree; empty to finish what
+            stopped at a conflict.
+
+    Raises:
+        Fatal: linux/ has work of the user's, or a patch conflicts.
+    """
+    if not LINUX.exists() or not is_ours(LINUX):
+        raise Fatal("there is no linux/ with the series: `make linux` makes it")
+    adopt_merged(LINUX)
+    note = read_note(LINUX)
+    if not where:
+        if not note.get("rebase"):
+            raise Fatal("BASE= says where to: a package version, a tarball or a git tree")
+        export()
+        return
+    if note.get("rebase"):
+        raise Fatal("linux/ is on its way to another base: `make rebase` finishes that, "
+                    "`make linux FORCE=1` drops it")
+    patches = read_patches()
+    if work := own_work(LINUX):
+        raise Fatal(f"linux/ has {work}: `make patches` first")
+    if note["applied"] != patches or note["todo"]:
+        raise Fatal("linux/ doesn't have all of the series: `make linux TOPICS=all` first")
+    new = BUILD / "linux.new"
+    own_tree: Path | None = None
+    if Path(where).expanduser().is_dir():
+        own_tree = own(Path(where), "BASE")
+        base = import_base(new, own_tree)
+        mark, moved = f"LINUX={own_tree}", fetch.Base(version_of(new), commit=base)
+    else:
+        source, moved = fetch.find(where)
+        base = import_base(new, source=source)
+        mark = moved.tarball_sha256
+        moved = moved._replace(version=version_of(new))
+    old_series = sparse_series(LINUX, patches, ref(BASE_REF))
+    git("update-ref", "refs/uml-mm/sparse", old_series[-1])
+    git("fetch", "-q", "--no-tags", LINUX, "refs/uml-mm/sparse", tree=new)
+    git("update-ref", "-d", "refs/uml-mm/sparse")
+    write_note(new, base=mark, exact=False, rebase=moved._asdict(), todo=patches)
+    discard(LINUX)
+    install(new, own_tree)
+    try:
+        commits, failed = commit_patches(LINUX, base, patches), ""
+    except DoesNotApply as why:
+        commits, failed = why.commits, why.patch
+    done = len(commits)
+    tip = commits[-1] if commits else base
+    git("reset", "-q", "--keep", tip)
+    git("update-ref", SERIES_REF, tip)
+    write_note(LINUX, applied=patches[:done], commits=commits, todo=patches[done:])
+    if failed:
+        merge(old_series, done)
+    export()
+
+
+def version_of(tree: Path) -> str:
+    """A kernel's version, from its Makefile."""
+    fields = dict(re.findall(r"^(VERSION|PATCHLEVEL|SUBLEVEL|EXTRAVERSION) *= *(\S*)$",
+                             (tree / "Makefile").read_text(), re.M))
+    return ".".join(fields.get(f, "0") for f in ("VERSION", "PATCHLEVEL", "SUBLEVEL")) + \
+        fields.get("EXTRAVERSION", "")
 
 
 # ---- make patches
@@ -465,6 +556,7 @@ def export(topic: str = "") -> None:
     """
     if not LINUX.exists() or not is_ours(LINUX):
         raise Fatal("there is no linux/ to export: `make linux` makes it")
+    adopt_merged(LINUX)
     work = own_work(LINUX)
     if work and "commits of your own" not in work and work != "another HEAD":
         raise Fatal(
@@ -476,7 +568,10 @@ def export(topic: str = "") -> None:
         raise Fatal("linux/ has merges: a series is one line of commits; rebase it")
     if git("merge-base", base, head) != base:
         raise Fatal(f"linux/'s HEAD isn't built on its base, {BASE_REF}")
-    note, old = read_note(LINUX), read_patches()
+    note = read_note(LINUX)
+    old, left_out = read_patches(note["topics"]), []
+    if note["topics"]:
+        left_out = [p for p in read_patches() if p not in old]
     if "applied" in note and note["applied"] + note["todo"] != old and note["applied"]:
         raise Fatal("patches/ has changed since linux/ was made from it, and an export would "
                     "undo that: `make linux REBASE=1` first")
@@ -501,6 +596,8 @@ def export(topic: str = "") -> None:
         slugs = [path.name[5:] for path in made]
 
     folder = topic or (Path(old[0].path).parts[0] if old else "um")
+    if topic in {topic_of(p.path) for p in left_out}:
+        raise Fatal(f"TOPIC={topic}: linux/ is without that topic: `make linux TOPICS=all` first")
     numbers: dict[str, int] = {}
     files: dict[str, bytes] = {}
     for match, slug, text in zip(matches, slugs, texts):
@@ -512,11 +609,48 @@ def export(topic: str = "") -> None:
         keep = before.read_bytes() if before else b""
         files[f"{here}/{numbers[here]:04d}-{slug}"] = keep if same_patch(keep, text) else text
 
-    write_series(list(files), [old[m].path if m is not None else None for m in matches])
-    report_and_write(old, files)
+    moved = note.get("rebase")
+    order = [(path, old[m].path if m is not None else None) for path, m in zip(files, matches)]
+    for patch in left_out:      # each topic stays where it was, after the same other one
+        earlier = in_order()[:in_order().index(patch.path)]
+        at = max((n for n, (path, _) in enumerate(order, 1)
+                  if topic_of(path) in map(topic_of, earlier)), default=0)
+        order.insert(at, (patch.path, patch.path))
+    write_series([path for path, _ in order], [before for _, before in order])
+    if moved:
+        report_rebase(old, matches, files)
+    report_and_write(old, files, quiet=bool(moved))
     git("update-ref", SERIES_REF, head)
-    base_note = note.get("base") or fetch.read_base().tarball_sha256
-    write_note(LINUX, base_note, read_patches(), commits, [])
+    if moved:
+        fetch.write_base(fetch.Base(**moved))
+        write_note(LINUX, exact=True)
+    write_note(LINUX, base=note.get("base") or fetch.read_base().tarball_sha256,
+               applied=read_patches(note["topics"]), commits=commits, todo=[], rebase=None)
+
+
+def lines_of(patch: bytes) -> tuple[list[bytes], list[bytes]]:
+    """A patch's diff without what only says where: all lines, and those that change one."""
+    _, _, diff = patch.partition(b"\ndiff --git ")
+    lines = [re.sub(rb"^@@ .*", b"@@", line) for line in diff.split(b"\n")
+             if not line.startswith(b"index ")]
+    return lines, [line for line in lines if line[:1] in (b"+", b"-") or line[:4] == b"diff"]
+
+
+def report_rebase(old: list[Patch], matches: list[int | None], files: dict[str, bytes]) -> None:
+    """Say what became of each patch on the new base."""
+    became: dict[str, str] = {}
+    for match, text in zip(matches, files.values()):
+        if match is not None:
+            before, after = lines_of((PATCHES / old[match].path).read_bytes()), lines_of(text)
+            became[old[match].path] = "as it was" if before[0] == after[0] else \
+                "merged" if before[1] == after[1] else "changed"
+    count = {"as it was": 0, "merged": 0, "changed": 0, "empty": 0}
+    for patch in old:
+        what = became.get(patch.path, "empty")
+        count[what] += 1
+        print(f"  {what:9}  patches/{patch.path}")
+    print(f"{len(old)} patches: {count['as it was']} as they were, {count['merged']} merged, "
+          f"{count['changed']} changed, {count['empty']} empty (upstream has them)")
 
 
 def write_series(paths: list[str], before: list[str | None]) -> None:
@@ -542,8 +676,9 @@ def write_series(paths: list[str], before: list[str | None]) -> None:
         SERIES.write_text(new)
 
 
-def report_and_write(old: list[Patch], files: dict[str, bytes]) -> None:
+def report_and_write(old: list[Patch], files: dict[str, bytes], quiet: bool = False) -> None:
     """Write the patch files that differ, delete those that are gone, say which."""
+    show = (lambda _: None) if quiet else print
     gone = {p.path: (PATCHES / p.path).read_bytes() for p in old if p.path not in files}
     changed = 0
     for path, text in files.items():
@@ -554,15 +689,15 @@ def report_and_write(old: list[Patch], files: dict[str, bytes]) -> None:
         what = "changed" if target.exists() else f"was {origin}" if origin else "new"
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(text)
-        print(f"  {what:8}  patches/{path}" if not origin else f"  renamed   patches/{path}")
+        show(f"  {what:8}  patches/{path}" if not origin else f"  renamed   patches/{path}")
         changed += 1
     for path in gone:
         (PATCHES / path).unlink()
         if (PATCHES / path).parent != PATCHES and not any((PATCHES / path).parent.iterdir()):
             (PATCHES / path).parent.rmdir()
         if gone[path] not in files.values():
-            print(f"  removed   patches/{path}")
-    print(f"{len(files)} patches, {changed} written" if changed or gone
+            show(f"  removed   patches/{path}")
+    show(f"{len(files)} patches, {changed} written" if changed or gone
           else f"{len(files)} patches, all as they were")
 
 
@@ -574,18 +709,23 @@ def command() -> None:
     verb = verbs.add_parser("apply", help="bring linux/ to patches/")
     verb.add_argument("--linux", type=Path, metavar="TREE", help="your own git tree")
     verb.add_argument("--tarball", type=Path)
+    verb.add_argument("--topics", default="", help="take only these, and what they need")
     verb.add_argument("--force", action="store_true", help="drop your work in linux/, saved first")
     verb.add_argument("--rebase", action="store_true", help="put your commits on the new series")
     verb = verbs.add_parser("export", help="write linux/'s commits to patches/")
     verb.add_argument("--topic", default="", help="the folder of new commits")
     verbs.add_parser("todo", help="the patches that don't apply yet")
+    verb = verbs.add_parser("rebase", help="put the series on another base")
+    verb.add_argument("base", nargs="?", default="", help="package version, tarball or git tree")
     verb = verbs.add_parser("remove", help="delete linux/")
     verb.add_argument("--force", action="store_true")
     options = parser.parse_args()
     if options.verb == "apply":
-        apply(options.linux, options.tarball, options.force, options.rebase)
+        apply(options.linux, options.tarball, options.topics, options.force, options.rebase)
     elif options.verb == "export":
         export(options.topic)
+    elif options.verb == "rebase":
+        rebase(options.base)
     elif options.verb == "todo":
         print("\n".join(str(PATCHES / p.path) for p in read_note(LINUX)["todo"]))
     elif LINUX.exists():

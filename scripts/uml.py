@@ -34,7 +34,7 @@ SPLAT = re.compile(
     r"BUG:|kernel BUG at|WARNING:|Oops|Kernel panic|KASAN:|UBSAN:|Bad page|"
     r"possible circular locking|possible recursive locking|suspicious RCU usage|"
     r"inconsistent lock state|possible irq lock inversion|bad unlock balance|"
-    r"held lock freed|blocked for more than")
+    r"held lock freed|blocked for more than|shmem_evict_inode:")
 RESULT = re.compile(r"(ok|not ok) \d+ (\S+)(?: # SKIP ?(.*))?$")
 PANIC = re.compile(r"Kernel panic - not syncing: (.*)")
 
