@@ -26,6 +26,7 @@ uml := $(PYTHON) scripts/uml.py --kernel $(out)/linux --timeout $(TIMEOUT) \
 fragments := $(patsubst %,scripts/variants/%.config,$(filter-out default,$(subst +, ,$(VARIANT))))
 series_args := $(if $(LINUX),--linux '$(LINUX)') \
 	$(if $(LINUX_TARBALL),--tarball '$(LINUX_TARBALL)') \
+	$(if $(TOPICS),--topics '$(TOPICS)') \
 	$(if $(filter 1,$(FORCE)),--force) $(if $(filter 1,$(REBASE)),--rebase)
 
 # On a miss ccache shall compile at once, not preprocess first. Then it doesn't
@@ -90,7 +91,7 @@ xdist = $(if $(shell $(PYTHON) -c 'import xdist; print(1)' 2>/dev/null),\
 
 .DEFAULT_GOAL := run
 .PHONY: run test watch stress coverage selftests list shell gdb trace pagemap bench mutants linux \
-	patches check-series kernel deps clean distclean help
+	patches rebase check-series kernel deps clean distclean help
 
 ## Run
 run:		## build, run the tests T="name glob ..." (all for none; changed: see coverage)
@@ -149,11 +150,14 @@ mutants:	## prove that the tests catch M="name glob ..." (all for none)
 	$(Q)$(PYTHON) scripts/mutants.py $(foreach m,$(M),'$(m)')
 
 ## Change the kernel
-linux:		## make linux/ from patches/ (LINUX=<git tree> LINUX_TARBALL=<file>)
+linux:		## make linux/ from patches/ (LINUX=<git tree> LINUX_TARBALL=<file> TOPICS="...")
 	+$(Q)$(lock); $(MAKE) --no-print-directory _linux 9>&-
 
 patches:	## write linux/'s commits to patches/ (TOPIC=<folder> of new ones)
 	$(Q)$(lock); $(PYTHON) scripts/series.py export $(if $(TOPIC),--topic '$(TOPIC)') 9>&-
+
+rebase: build/.deps	## put the series on another kernel: BASE=<package version|tarball|git tree>
+	$(Q)$(lock); $(PYTHON) scripts/series.py rebase $(if $(BASE),'$(BASE)') 9>&-
 
 check-series:	## every patch applies, builds, boots and passes checkpatch --strict
 	+$(Q)$(lock); $(MAKE) --no-print-directory _rootfs 9>&-
@@ -183,7 +187,8 @@ build/.deps: scripts/deps
 
 # When patches/ hasn't changed, not even git is asked.
 build/.series: patches/BASE $(wildcard patches/series patches/*/*.patch) \
-		$(if $(wildcard linux/Makefile),,FORCE) | build/.deps
+		$(if $(wildcard linux/Makefile),$(if $(LINUX)$(LINUX_TARBALL)$(TOPICS),FORCE),FORCE) \
+		| build/.deps
 	$(Q)$(PYTHON) scripts/series.py apply $(series_args)
 	$(Q)touch $@
 

@@ -183,23 +183,26 @@ def sparse_series(tree: Path, patches: list[Patch], base: str | Path) -> list[st
     return [start, *commit_patches(tree, start, patches)]
 
 
-def merge_onto(tree: Path, tip: str, after: str, last: str) -> bool:
-    """Put the commits behind `after` up to `last` onto a commit, by three-way merges.
+def merge_onto(tree: Path, tip: str, picks: list[str]) -> None:
+    """Put commits onto another, by three-way merges; where one conflicts it stops.
 
-    It is git rebase, with what it leaves and how one goes on when files
-    conflict. What the tip has already is left out.
+    It is git rebase, with what it leaves and how one goes on. What the tip has
+    already is left out.
 
-    Returns:
-        Whether all of them merged.
+    Raises:
+        Fatal: git can't do it at all.
     """
-    done = subprocess.run(
-        ["git", *AS_US, "-c", "merge.directoryRenames=false", "-c", "core.hooksPath=/dev/null",
-         "-c", "commit.gpgSign=false", "-c", "rebase.autoSquash=false",
-         "-c", "rebase.updateRefs=false", "rebase", "--quiet", "--merge", "--onto", tip, after,
-         last], cwd=tree, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    with tempfile.NamedTemporaryFile("w", prefix="uml-mm-") as todo:
+        todo.write("".join(f"pick {commit}\n" for commit in picks))
+        todo.flush()
+        done = subprocess.run(
+            ["git", *AS_US, "-c", "merge.directoryRenames=false", "-c", "core.hooksPath=/dev/null",
+             "-c", "commit.gpgSign=false", "-c", "rebase.autoSquash=false",
+             "-c", "rebase.updateRefs=false", "rebase", "--interactive", "--quiet",
+             "--empty=drop", tip], cwd=tree, stdin=subprocess.DEVNULL, capture_output=True,
+            text=True, env={**os.environ, "GIT_SEQUENCE_EDITOR": f"cp {todo.name}"})
     if done.returncode and not under_way(tree):
         raise Fatal(f"git rebase: {done.stderr.strip() or done.stdout.strip()}")
-    return not done.returncode
 
 
 def under_way(tree: Path) -> str:

@@ -16,7 +16,8 @@ import subprocess
 from pathlib import Path
 from typing import NamedTuple
 
-from common import LINUX, ROOT, Fatal, main, say
+import series
+from common import LINUX, PATCHES, ROOT, Fatal, main, say
 
 SETTING = re.compile(r"CONFIG_(\w+)=(.*)|# CONFIG_(\w+) is not set")
 TOKEN = re.compile(r'''"[^"]*"|'[^']*'|\$\((?:[^()]|\([^()]*\))*\)|&&|\|\||[!<>]=|'''
@@ -293,6 +294,18 @@ def read_fragments(variant: str, initramfs: Path | None = None,
     return lines
 
 
+def left_out(lines: list[Line]) -> list[Line]:
+    """The lines whose option only topics have that linux/ was made without."""
+    taken = series.read_note(LINUX)["topics"]
+    if not taken:
+        return []
+    symbols: dict[bool, set[str]] = {True: set(), False: set()}
+    for patch in series.read_patches():
+        symbols[series.topic_of(patch.path) in taken].update(
+            re.findall(r"^\+config (\w+)$", (PATCHES / patch.path).read_text(), re.M))
+    return [line for line in lines if line.symbol in symbols[False] - symbols[True]]
+
+
 def fragments(variant: str) -> list[Path]:
     """The files that make a variant, e.g. "smp+kasan".
 
@@ -354,10 +367,15 @@ def command() -> int:
     parser.add_argument("--initramfs", type=Path, help="a cpio for the kernel to embed")
     options = parser.parse_args()
     lines = read_fragments(options.variant, options.initramfs)
+    without = left_out(lines)
+    lines = [line for line in lines if line not in without]
     configure(options.tree, options.out.resolve(), lines)
     messages = check(lines, options.out / ".config", options.tree)
     for message in messages:
         say(message)
+    if without:
+        say(f"notice: {len(without)} options are of topics that linux/ is without: "
+            f"{', '.join(line.symbol for line in without)}")
     if messages:
         (options.out / ".config").unlink()
         raise Fatal(f"{len(messages)} configuration lines didn't survive")

@@ -308,8 +308,8 @@ def apply(own_tree: Path | None = None, tarball: Path | None = None, topics: str
         git("update-ref", SERIES_REF, tip)
         done = len(commits)
         write_note(LINUX, applied=want[:done], commits=commits, todo=want[done:], topics=chosen)
-        if failure and (old_series := on_its_base(note, want)):
-            merge(old_series, len(commits))
+        if failure and (old_series := on_its_base(read_note(LINUX))):
+            merge(old_series)
             return
     if failure:
         raise Fatal(
@@ -328,15 +328,17 @@ def the_series(topics: list[str]) -> str:
     return f"the topics {', '.join(topics)}" if topics else "the series"
 
 
-# ---- on another base than its own, what doesn't apply is merged
+# ---- what doesn't apply is merged: on another base than its own, without other topics
 
-def on_its_base(note: dict[str, Any], patches: list[Patch]) -> list[str]:
-    """The series on the pinned base, from which it can be merged; empty if it can't."""
-    if note.get("exact", not note.get("base", "").startswith("LINUX")):
-        return []
+def on_its_base(note: dict[str, Any]) -> list[str]:
+    """The whole series on the pinned base, from which a part can be merged: the base and
+    a commit for each patch; empty if there is no such thing."""
+    if exact := note.get("exact", not note.get("base", "").startswith("LINUX")):
+        if not note["topics"]:
+            return []       # a patch of the whole series that doesn't apply is wrong
     try:
-        pinned = fetch.fetch(fetch.read_base(), exact=True)
-        return sparse_series(LINUX, patches, pinned.tarball)
+        base = ref(BASE_REF) if exact else fetch.fetch(fetch.read_base(), exact=True).tarball
+        return sparse_series(LINUX, read_patches(), base)
     except Fatal as why:
         say(f"notice: the series can't be merged without its own base: {why}")
     except DoesNotApply:
@@ -344,15 +346,16 @@ def on_its_base(note: dict[str, Any], patches: list[Patch]) -> list[str]:
     return []
 
 
-def merge(old_series: list[str], done: int) -> None:
-    """Merge the patches of note["todo"], of which `done` come before them.
+def merge(old_series: list[str]) -> None:
+    """Merge the patches of note["todo"], given the whole series on its own base.
 
     Raises:
         Fatal: some conflict, which is the user's to resolve.
     """
     tip = git("rev-parse", "HEAD")
+    commit_of = dict(zip(read_patches(), old_series[1:]))
     write_note(LINUX, merge=tip)
-    merge_onto(LINUX, tip, old_series[done], old_series[-1])
+    merge_onto(LINUX, tip, [commit_of[patch] for patch in read_note(LINUX)["todo"]])
     adopt_merged(LINUX)
 
 
@@ -484,7 +487,7 @@ def rebase(where: str) -> None:
     git("update-ref", SERIES_REF, tip)
     write_note(LINUX, applied=patches[:done], commits=commits, todo=patches[done:])
     if failed:
-        merge(old_series, done)
+        merge(old_series)
     export()
 
 
