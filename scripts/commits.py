@@ -193,7 +193,8 @@ def merge_onto(tree: Path, tip: str, picks: list[str]) -> None:
         Fatal: git can't do it at all.
     """
     with tempfile.NamedTemporaryFile("w", prefix="uml-mm-") as todo:
-        todo.write("".join(f"pick {commit}\n" for commit in picks))
+        todo.write("".join(git("log", "-1", "--format=pick %h %s%n", commit, tree=tree)
+                           for commit in picks))
         todo.flush()
         done = subprocess.run(
             ["git", *AS_US, "-c", "merge.directoryRenames=false", "-c", "core.hooksPath=/dev/null",

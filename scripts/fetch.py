@@ -460,11 +460,13 @@ def given(tarball: Path, base: Base) -> Source:
     """
     if not tarball.is_file():
         raise Fatal(f"LINUX_TARBALL={tarball}: no such file")
-    if sha256(tarball) == base.tarball_sha256 and base.package:
-        return Source(tarball, f"Linux {base.version} (Debian {base.package} "
-                               f"{base.package_version})")
+    digest = sha256(tarball)
+    if digest in (base.tarball_sha256, base.release_sha256):
+        kind = f"Debian {base.package} {base.package_version}" if base.package and \
+            digest == base.tarball_sha256 else tarball.name
+        return Source(tarball, f"Linux {base.version} ({kind})")
     say(f"notice: {tarball.name} isn't the base of the series (Linux {base.version}); "
-        f"patches may not apply")
+        f"what doesn't apply is merged")
     return Source(tarball, f"Linux ({tarball.name})")
 
 

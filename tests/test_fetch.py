@@ -3,9 +3,14 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import http.server
 import os
+import shutil
 import subprocess
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -170,6 +175,121 @@ def test_given_tarball(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Non
     assert "isn't the base of the series" in capfd.readouterr().err
     pinned = PINNED._replace(tarball_sha256=hashlib.sha256(b"x").hexdigest())
     assert fetch.given(tarball, pinned).title == "Linux 7.2.13 (Debian pkg 7.2.13-1)"
+
+
+def test_versions_to_choose_from(mirror: Mirror, monkeypatch: pytest.MonkeyPatch) -> None:
+    mirror.add("sid", "7.4.2-1")
+    newer = mirror.add("experimental", "7.4~rc7-1~exp1")
+    with pytest.raises(fetch.Fatal, match=r"but 7.4.2-1 \(sid\), 7.4~rc7-1~exp1 \(experimental"):
+        fetch.find("7.4.9-1")
+    with pytest.raises(fetch.Fatal, match="no file or folder, nor a version"):
+        fetch.find("newest")
+    monkeypatch.setattr(fetch, "unpack", lambda deb, package, tarball, want: deb.rename(tarball))
+    source, base = fetch.find("7.4~rc7-1~exp1")
+    assert (base.package, base.package_version) == ("linux-source-7.4", "7.4~rc7-1~exp1")
+    assert base.deb_sha256 == newer.deb_sha256 == fetch.sha256(source.tarball)
+
+
+@pytest.fixture
+def release(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Path, fetch.Base]]:
+    """A server of kernel releases on this machine, and a base that names a file there."""
+    folder = tmp_path / "v7.x"
+    folder.mkdir()
+    tarball = folder / "linux-7.3.4.tar.xz"
+    tarball.write_bytes(b"the kernel\n" * 300_000)
+    served = functools.partial(http.server.SimpleHTTPRequestHandler, directory=folder)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), served)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("no_proxy", "*")
+    yield folder, fetch.Base(
+        "7.3.4", "linux-source-7.3", "7.3.4-1", "0" * 64, "0" * 64,
+        release=f"http://127.0.0.1:{server.server_port}/{tarball.name}",
+        release_sha256=fetch.sha256(tarball))
+    server.shutdown()
+    server.server_close()
+
+
+def test_release_where_there_is_no_apt(release: tuple[Path, fetch.Base], tmp_path: Path,
+                                       monkeypatch: pytest.MonkeyPatch,
+                                       capfd: pytest.CaptureFixture[str]) -> None:
+    folder, base = release
+    monkeypatch.setenv("PATH", "/nonexistent")
+    source = fetch.fetch(base)
+    assert source.title == "Linux 7.3.4 (linux-7.3.4.tar.xz)"
+    assert fetch.sha256(source.tarball) == base.release_sha256
+    assert "no apt-get here" in capfd.readouterr().err
+    (folder / "linux-7.3.4.tar.xz").unlink()
+    assert fetch.fetch(base) == source              # from the cache
+    assert fetch.given(source.tarball, base).title == source.title
+    source.tarball.write_bytes(b"damaged")
+    with pytest.raises(fetch.Fatal, match="404 .*LINUX_TARBALL="):
+        fetch.fetch(base)
+
+
+def test_release_where_the_mirror_has_no_such_package(
+        mirror: Mirror, release: tuple[Path, fetch.Base]) -> None:
+    folder, base = release
+    assert fetch.sha256(fetch.fetch(base).tarball) == base.release_sha256
+
+
+def test_interrupted_or_wrong_release(release: tuple[Path, fetch.Base],
+                                      monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, base = release
+    monkeypatch.setenv("PATH", "/nonexistent")
+    part = fetch.cache_dir() / "partial/linux-7.3.4.tar.xz"
+    part.write_bytes(b"the ker")                    # this server always sends all of it
+    fetch.fetch(base).tarball.unlink()
+    with pytest.raises(fetch.Fatal, match="checksum mismatch: .*removed it"):
+        fetch.fetch(base._replace(release_sha256="1" * 64))
+    assert not part.exists()
+    with pytest.raises(fetch.Fatal, match="LINUX_TARBALL="):
+        fetch.fetch(base._replace(release="http://127.0.0.1:1/linux-7.3.4.tar.xz"))
+
+
+@pytest.mark.skipif(not shutil.which("gpg"), reason="no gpg")
+def test_signed_release(release: tuple[Path, fetch.Base], tmp_path: Path,
+                        monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, base = release
+    home = tmp_path / "gnupg"
+    home.mkdir(mode=0o700)
+    monkeypatch.setenv("GNUPGHOME", str(home))
+
+    def gpg(*args: str, stdin: str = "") -> str:
+        return subprocess.run(["gpg", "--batch", "--passphrase", "", *args], input=stdin,
+                              text=True, check=True, capture_output=True).stdout
+
+    try:
+        gpg("--quick-generate-key", "signer@example.org", "ed25519", "sign")
+        key = gpg("--list-keys", "--with-colons").split("fpr:::::::::")[1].split(":")[0]
+        sums = gpg("--clearsign", stdin=f"{base.release_sha256}  linux-7.3.4.tar.xz\n")
+        (folder / "sha256sums.asc").write_text(sums)
+        signed = base._replace(package="", release_sha256="", release_key=key)
+        tarball = fetch.fetch(signed).tarball
+        assert fetch.sha256(tarball) == base.release_sha256
+        tarball.unlink()
+        with pytest.raises(fetch.Fatal, match="isn't signed by 0123"):
+            fetch.fetch(signed._replace(release_key="0123" * 10))
+        (folder / "sha256sums.asc").write_text(sums.replace(base.release_sha256, "1" * 64))
+        with pytest.raises(fetch.Fatal, match="isn't signed by"):
+            fetch.fetch(signed)
+        (folder / "sha256sums.asc").write_text(sums)
+        monkeypatch.setenv("GNUPGHOME", str(tmp_path))
+        with pytest.raises(fetch.Fatal, match="without the key that signs"):
+            fetch.fetch(signed)
+    finally:
+        subprocess.run(["gpgconf", "--homedir", home, "--kill", "all"])
+
+
+@pytest.mark.parametrize("text, problem", [
+    ("package: p\n", "no line 'version: ...'"),
+    ("version: 7.3.4\npackage: p\n", "no line 'package-version: ...'"),
+    ("version: 7.3.4\n", "no line 'tarball-sha256: ...'"),
+    ("version: 7.3.4\ntarbal: x\n", "unknown line 'tarbal: ...'")])
+def test_bad_base(tmp_path: Path, text: str, problem: str) -> None:
+    (tmp_path / "BASE").write_text(text)
+    with pytest.raises(fetch.Fatal, match=problem):
+        fetch.read_base(tmp_path / "BASE")
 
 
 def test_the_base_is_complete() -> None:

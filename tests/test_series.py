@@ -287,16 +287,22 @@ def test_bad_series_file(patched: Clone) -> None:
     assert "um/0009-none.patch, which isn't there" in patched.series("apply", status=2)
 
 
-def test_own_tree_stays_untouched(patched: Clone) -> None:
-    theirs = patched.path.parent / "theirs"
-    with tarfile.open(patched.tarball) as tar:
+def tree_of_theirs(clone: Clone) -> str:
+    """A git tree of the user's with the base's files in it."""
+    theirs = clone.path.parent / "theirs"
+    with tarfile.open(clone.tarball) as tar:
         tar.extractall(theirs)
     (theirs / "linux-source-7.2").rename(theirs / "src")
     tree = str(theirs / "src")
-    patched.edit(".gitignore", "/*", "", tree=tree)
-    patched.git("init", "-qb", "main", tree=tree)
-    patched.git("add", "-Af", tree=tree)
-    patched.git("commit", "-qm", "theirs", tree=tree)
+    clone.edit(".gitignore", "/*", "", tree=tree)
+    clone.git("init", "-qb", "main", tree=tree)
+    clone.git("add", "-Af", tree=tree)
+    clone.git("commit", "-qm", "theirs", tree=tree)
+    return tree
+
+
+def test_own_tree_stays_untouched(patched: Clone) -> None:
+    tree = tree_of_theirs(patched)
     patched.edit("mm/memory.c", "row 39", "their edit", tree=tree)
     before = patched.git("for-each-ref", tree=tree), patched.git("status", "--porcelain", tree=tree)
     patched.series("remove")
@@ -322,3 +328,131 @@ def test_foreign_folder_is_left_alone(tmp_path: Path) -> None:
     clone = Clone(tmp_path / "clone")
     (clone.path / "linux").mkdir()
     assert "move it away" in clone.series("apply", status=2)
+
+
+def subjects(clone: Clone) -> list[str]:
+    """The commits on the base in linux/, the oldest first."""
+    return clone.git("log", "--reverse", "--format=%s", "refs/worktree/uml-mm/base..").splitlines()
+
+
+def test_topics_are_taken_with_what_they_need(patched: Clone) -> None:
+    series = patched.path / "patches/series"
+    series.write_text("# topic um\num/0001-um-count-by-words.patch\n"
+                      "um/0002-um-count-further.patch\n# topic huge-zero needs um\n"
+                      "huge-zero/0001-mm-huge-words.patch\n")
+    assert "no topic 'team'; there are um, huge-zero, or all" in \
+        patched.series("apply", "--topics", "um team", status=2)
+    assert "the topics um: 2 patches" in patched.series("apply", "--topics", "um")
+    assert subjects(patched) == ["um: count by words", "um: count further"]
+    patched.series("apply")                     # it stays so
+    assert len(subjects(patched)) == 2
+    before = patched.files()
+    patched.commit("mm/memory.c", "row 20\n", "row twenty\n", "um: count on")
+    assert "TOPICS=all" in patched.series("export", "--topic", "huge-zero", status=2)
+    patched.series("export")
+    after = patched.files()
+    assert set(after) - set(before) == {"um/0003-um-count-on.patch"}
+    assert series.read_text().splitlines()[-3:] == [
+        "um/0003-um-count-on.patch", "# topic huge-zero needs um",
+        "huge-zero/0001-mm-huge-words.patch"]
+    assert "huge-zero needs um" in patched.series("apply", "--topics", "huge-zero")
+    assert subjects(patched)[-2:] == ["um: count on", "mm: huge words"]
+    patched.series("apply", "--topics", "all")
+    patched.series("export")
+    assert patched.files() == after
+
+
+def test_topic_is_merged_without_another_that_it_is_next_to(patched: Clone) -> None:
+    patched.commit("mm/memory.c", "row 33\n", "row 3 and 30\n", "mm: close by")
+    patched.series("export", "--topic", "team")
+    assert "1 merged" in patched.series("apply", "--topics", "team")
+    assert subjects(patched) == ["mm: close by"]
+    assert "row 30\n" in (patched.path / "linux/mm/memory.c").read_text()
+
+
+def test_series_is_merged_into_a_tree_near_its_base(patched: Clone) -> None:
+    tree = tree_of_theirs(patched)
+    patched.edit("mm/memory.c", "row 5\n", "row V\n", tree=tree)
+    patched.edit("mm/memory.c", "row 30\n", "row thirty\n", tree=tree)
+    patched.git("commit", "-qam", "theirs, as ours", tree=tree)
+    patched.series("remove")
+    output = patched.series("apply", "--linux", tree)
+    assert "um/0002-um-count-further.patch: this kernel has it already" in output
+    assert "0 patches as they are, 2 merged, 1 not needed" in output
+    assert subjects(patched) == ["um: count by words", "mm: huge words"]
+    text = (patched.path / "linux/mm/memory.c").read_text()
+    assert "row three\n" in text and "row V\n" in text
+    patched.series("apply")
+    assert patched.git("status", "--porcelain", tree=tree) == ""
+
+
+def test_conflict_in_a_tree_near_the_base_is_the_users(patched: Clone) -> None:
+    tree = tree_of_theirs(patched)
+    patched.edit("mm/memory.c", "row 3\n", "row III\n", tree=tree)
+    patched.git("commit", "-qam", "theirs", tree=tree)
+    patched.series("remove")
+    for _ in range(2):
+        output = patched.series("apply", "--linux", tree, status=2)
+        assert '"um: count by words" conflicts with this kernel in mm/memory.c' in output
+    (patched.path / "linux/mm/memory.c").write_text(TREE["mm/memory.c"].replace(
+        "row 3\n", "row three or III\n"))
+    patched.git("commit", "-qa", "-C", "REBASE_HEAD")
+    patched.env["GIT_EDITOR"] = "true"
+    patched.git("rebase", "--continue")
+    assert "0 patches as they are, 3 merged" in patched.series("apply", "--linux", tree)
+    assert len(subjects(patched)) == 3
+
+
+def test_rebase_to_another_kernel(patched: Clone) -> None:
+    old, before = patched.tarball.read_bytes(), patched.files()
+    there = patched.path.parent / "linux-7.3.4.tar.xz"
+    patched.make_tarball({**TREE, "Makefile": "VERSION = 7\nPATCHLEVEL = 3\nSUBLEVEL = 4\n",
+                          "mm/memory.c": TREE["mm/memory.c"].replace("row 30\n", "row thirty\n")
+                          .replace("row 5\n", "row V\n"),
+                          "mm/huge_memory.c": TREE["mm/huge_memory.c"].replace(
+                              "line 5\n", "line V\n")})
+    patched.tarball.rename(there)
+    patched.tarball.write_bytes(old)
+    (patched.path / "patches/BASE").write_bytes(before["BASE"])
+    assert "no file or folder, nor a version" in patched.series("rebase", "nonsense", status=2)
+    assert "BASE= says where to" in patched.series("rebase", status=2)
+    patched.edit("mm/memory.c", "row 10\n", "mine\n")
+    assert "`make patches` first" in patched.series("rebase", str(there), status=2)
+    patched.git("checkout", "-q", ".")
+    output = patched.series("rebase", str(there), status=2)
+    assert '"mm: huge words" conflicts with this kernel in mm/huge_memory.c' in output
+    assert patched.files() == before
+    assert "conflicts" in patched.series("rebase", str(there), status=2)
+    assert "conflicts" in patched.series("export", status=2)
+    patched.series("apply", status=2)
+    file = patched.path / "linux/mm/huge_memory.c"
+    file.write_text(TREE["mm/huge_memory.c"].replace("line 5\n", "line five or V\n"))
+    patched.git("add", "mm")
+    patched.env["GIT_EDITOR"] = "true"
+    patched.git("rebase", "--continue")
+    output = patched.series("rebase")
+    assert [line.split()[:2] for line in output.splitlines() if line[:2] == "  "] == [
+        ["merged", "patches/um/0001-um-count-by-words.patch"],
+        ["empty", "patches/um/0002-um-count-further.patch"],
+        ["changed", "patches/huge-zero/0001-mm-huge-words.patch"]]
+    assert "3 patches: 0 as they were, 1 merged, 1 changed, 1 empty" in output
+    digest = hashlib.sha256(there.read_bytes()).hexdigest()
+    assert (patched.path / "patches/BASE").read_text() == \
+        f"version: 7.3.4\ntarball-sha256: {digest}\n"
+    after = patched.files()
+    assert "all as they were" in patched.series("export")
+    patched.series("apply")
+    patched.series("remove")
+    assert "LINUX_TARBALL=" in patched.series("apply", status=2)
+    patched.series("apply", "--tarball", str(there))
+    patched.series("export")
+    assert patched.files() == after
+
+
+def test_rebase_to_a_git_tree(patched: Clone) -> None:
+    tree = tree_of_theirs(patched)
+    output = patched.series("rebase", tree)
+    assert "3 patches: 3 as they were" in output
+    head = patched.git("rev-parse", "HEAD", tree=tree)
+    assert f"commit: {head}" in (patched.path / "patches/BASE").read_text()
+    assert patched.git("status", "--porcelain", tree=tree) == ""
