@@ -159,9 +159,9 @@ patches:	## write linux/'s commits to patches/ (TOPIC=<folder> of new ones)
 rebase: build/.deps	## put the series on another kernel: BASE=<package version|tarball|git tree>
 	$(Q)$(lock); $(PYTHON) scripts/series.py rebase $(if $(BASE),'$(BASE)') 9>&-
 
-check-series:	## every patch applies, builds, boots and passes checkpatch --strict
+check-series:	## every patch applies, builds, boots and passes checkpatch --strict; FROM=<patch>
 	+$(Q)$(lock); $(MAKE) --no-print-directory _rootfs 9>&-
-	$(Q)$(PYTHON) scripts/check_series.py
+	$(Q)$(PYTHON) scripts/check_series.py $(if $(FROM),--from '$(FROM)')
 
 ## Build
 kernel:		## build it; VARIANT=smp+kasan and the like, see scripts/variants
@@ -250,11 +250,11 @@ _selftests: build/.deps-selftests _modules
 		KHDR_INCLUDES='-isystem $(selftests)/headers/usr/include' \
 		$(if $(filter 0,$(V)),| awk '/^  CC/ && ++n % 10 == 0 { print "  selftests: " n " programs" }')
 
-# Nothing but Kbuild, for config.make_kernel(), which gives tree= and out=
+# Nothing but Kbuild, for config.make_kernel(), which gives tree=, out= and targets=
 _kbuild:
-	+$(Q)$(kmake) linux
+	+$(Q)$(kmake) $(targets)
 
-unexport tree out
+unexport tree out targets
 
 .PHONY: _linux _rootfs _kernel _embed _modules _selftests _kbuild FORCE
 .DELETE_ON_ERROR:

@@ -338,10 +338,21 @@ def configure(tree: Path, out: Path, lines: list[Line]) -> None:
         raise Fatal(f"allnoconfig failed: {done.stderr.strip() or done.stdout.strip()}")
 
 
-def make_kernel(tree: Path, out: Path) -> str:
-    """Build a configured kernel; the compiler's or linker's words if it fails."""
+# Of the compiler, not objcopy's about UML's linker script
+WARNING = re.compile(r"^(?!objcopy).*warning:")
+
+
+def make_kernel(tree: Path, out: Path, targets: list[str] | None = None,
+                strict: bool = False) -> str:
+    """Build a configured kernel; the compiler's or linker's words if it fails.
+
+    Args:
+        targets: not all of it but these.
+        strict: a warning is a failure.
+    """
     process = subprocess.Popen(
-        ["make", "-s", "-C", str(ROOT), "_kbuild", f"tree={tree}", f"out={out}"],
+        ["make", "-s", "-C", str(ROOT), "_kbuild", f"tree={tree}", f"out={out}",
+         f"targets={' '.join(targets or ['linux'])}"],
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
         env=clean_env(), start_new_session=True)
     try:
@@ -350,7 +361,9 @@ def make_kernel(tree: Path, out: Path) -> str:
         os.killpg(process.pid, signal.SIGTERM)
         process.wait()
         raise
-    return words or "make failed" if process.returncode else ""
+    if process.returncode:
+        return words or "make failed"
+    return "\n".join(line for line in words.splitlines() if WARNING.search(line)) if strict else ""
 
 
 def clean_env() -> dict[str, str]:
