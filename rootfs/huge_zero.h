@@ -115,6 +115,8 @@ static inline void huge_zero_start(unsigned int plan)
 	ksft_print_header();
 	if (!thp_available())
 		ksft_exit_skip("no transparent huge pages in this kernel\n");
+	if (access(HUGE_ZERO "counted", F_OK))
+		ksft_exit_skip("no references of the huge zero page in debugfs\n");
 	if (!huge_zero_counts("mappings"))
 		ksft_exit_skip("this kernel doesn't count mappings\n");
 	ksft_set_plan(plan);

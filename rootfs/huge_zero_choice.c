@@ -25,7 +25,7 @@ int main(void)
 	char *p;
 	pid_t pid;
 
-	test_start(10);
+	test_start_with(10, HUGE_ZERO "counted", "choice of the huge zero page's references");
 	mappings = huge_zero_counts("mappings");
 	mms = huge_zero_counts("mms");
 	ksft_print_msg("references by %s\n",

@@ -141,6 +141,16 @@ static inline void hvo_start(unsigned int plan)
 	hvo_set(false);
 }
 
+/* The same for a test that looks at the frames of struct pages, too */
+static inline void hvo_frames_start(unsigned int plan)
+{
+	if (!access(HVO, F_OK) && access(VMEMMAP, F_OK)) {
+		ksft_print_header();
+		ksft_exit_skip("no frames of struct pages in debugfs\n");
+	}
+	hvo_start(plan);
+}
+
 /* The same for a test of memory failure; @huge: of huge pages (THP) */
 static inline void poison_start(unsigned int plan, bool huge)
 {

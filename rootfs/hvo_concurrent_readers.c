@@ -190,7 +190,7 @@ int main(void)
 	long before, kb, nr;
 	int i;
 
-	hvo_start(2 * NR_ACTORS + 3);
+	hvo_frames_start(2 * NR_ACTORS + 3);
 	before = memmap_pages();
 	kb = meminfo("HardwareCorrupted:");
 	pool_overcommit(4);

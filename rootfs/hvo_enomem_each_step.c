@@ -68,7 +68,7 @@ int main(void)
 	long space, good = 0, missing = 0, free;
 	int round;
 
-	hvo_start(NR + 3);
+	hvo_frames_start(NR + 3);
 	atexit(fail_stop);
 	hvo_set(true);
 	pool_resize(NR);

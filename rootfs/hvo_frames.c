@@ -80,7 +80,7 @@ int main(void)
 	bool fake;
 	char *p;
 
-	hvo_start(20);
+	hvo_frames_start(20);
 	test_eq(look(), 0, "no HugeTLB page");
 
 	pool_resize(NR);

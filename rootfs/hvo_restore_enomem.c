@@ -19,7 +19,7 @@ int main(void)
 	bool fake;
 	char *p;
 
-	hvo_start(27);
+	hvo_frames_start(27);
 	hvo_set(true);
 	pool_resize(3);
 	pool_resize(0);

@@ -39,7 +39,7 @@ int main(void)
 	bool heads = false;
 	char info[256], *p;
 
-	hvo_start(9);
+	hvo_frames_start(9);
 	test_asked(0, 0, 0, "no HugeTLB page");
 	pool_resize(NR);
 	p = hugetlb_pages(2, 1);

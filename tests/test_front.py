@@ -99,17 +99,25 @@ def test_interrupted_while_making_linux(clone: Clone) -> None:
     assert sorted(p.name for p in (clone.path / "build").iterdir()) == [".deps", ".lock", ".series"]
 
 
-def test_missing_tool_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize("manager, line", [
+    ("apt-get", r"apt-get install --no-install-recommends .*\bflex bison bc\b.*\bxz-utils\b"),
+    ("dnf", r"dnf install bc bison flex git perl .*\bxz$"),
+    ("pacman", r"pacman -S --needed bc bison flex git perl .*\bxz$")])
+def test_missing_tool_is_named(tmp_path: Path, manager: str, line: str) -> None:
     bin = tmp_path / "bin"
     bin.mkdir()
-    for tool in ("sh", "id", "gcc", "make", "python3", "ldd", "echo"):
+    for tool in ("sh", "gcc", "make", "python3", "ldd", "echo", "sed", "cut", "sort", "tr",
+                 "grep"):
         found = shutil.which(tool)
         assert found
         (bin / tool).symlink_to(found)
+    for tool, text in ((manager, "exit 1"), ("id", "echo 1000")):
+        (bin / tool).write_text(f"#!/bin/sh\n{text}\n")
+        (bin / tool).chmod(0o755)
     done = subprocess.run([ROOT / "scripts/deps"], env={"PATH": str(bin)}, capture_output=True,
                           text=True)
     assert done.returncode == 1
-    assert re.search(r"apt-get install --no-install-recommends .*\bflex bison bc\b", done.stderr)
+    assert re.search(line, done.stderr.strip())
 
 
 def test_unknown_variant() -> None:
