@@ -5,13 +5,15 @@
 The series is applied patch by patch in a worktree of its own, build/series/linux.
 What a patch touches is compiled twice: with each option of .config.uml that the
 kernel at hand has, "on", and with all those "off" that the series adds; any
-warning counts. The former is linked and booted where arch/um has changed and at
-the end of each topic, the latter at the end. ccache makes a second run short.
+warning counts. Of a changed header that is what names what its changed lines
+define. "on" is linked and booted where arch/um has
+changed; all of it is built at the end of each topic, and "off" at the end.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import shlex
 import shutil
@@ -33,6 +35,10 @@ IGNORE = "FILE_PATH_CHANGES"
 NOT_NEEDED = {"NET", "UNIX", "BLK_DEV_NBD", "MODULES", "MODULE_UNLOAD", "EXT4_FS", "TEST_VMALLOC",
               "SYSVIPC", "POSIX_MQUEUE", "NAMESPACES", "IKCONFIG", "IKCONFIG_PROC", "KCMP", "PSI",
               "CHECKPOINT_RESTORE", "AIO", "SIGNALFD", "TIMERFD", "CGROUP_HUGETLB"}
+
+
+# Headers that changed since all was built
+stale: set[str] = set()
 
 
 def checkpatch(patch: Path) -> list[str]:
@@ -74,34 +80,62 @@ def configure(variant: str, ours: set[str]) -> int:
     return sum(values.get(line.symbol, "n") == line.value for line in lines)
 
 
-def objects(patch: series.Patch, variant: str) -> list[str]:
-    """The objects that a patch touches and a configuration has.
+def users_of(patch: series.Patch) -> tuple[list[str], bool]:
+    """The sources that name what the headers that a patch changes define.
 
-    Of a changed header these are the objects whose source names what its changed
-    lines define.
+    Returns:
+        Them, and whether a struct has changed, on whose layout all objects of a
+        kernel have to agree.
     """
-    files, out = touched([patch]), WORK / variant
-    sources = [name for name in files if name.endswith((".c", ".S"))]
-    text = (PATCHES / patch.path).read_text()
-    for name in files:
-        if name.endswith(".h"):
-            part = text.partition(f"\ndiff --git a/{name} ")[2].partition("\ndiff --git ")[0]
-            defined = {word for line in re.findall(r"^[+-](?![+-]{2}).*", part, re.M)
-                       for word in re.findall(r"(?:#define\s+|\b)(\w{6,})\s*\(|#define\s+(\w{6,})",
-                                              line) for word in word if word}
-            if defined:
-                found = subprocess.run(["git", "grep", "-lwE", "|".join(sorted(defined)), "--",
-                                        "*.c"], cwd=TREE, capture_output=True, text=True).stdout
-                sources += found.split()
+    words: set[str] = set()
+    layout = False
+    text = "\n" + (PATCHES / patch.path).read_text()
+    for name in touched([patch]):
+        if not name.endswith(".h"):
+            continue
+        part = text.partition(f"\ndiff --git a/{name} ")[2].partition("\ndiff --git ")[0]
+        if part.startswith(f"b/{name}\nnew file"):
+            continue        # who includes it has changed as well
+        for hunk in part.split("\n@@ ")[1:]:
+            before = ""
+            for line in hunk.splitlines():
+                if re.match(r"[ +-]?(?:.*@@ )?(?:typedef )?(?:struct|union)\b[^;(]*$", line):
+                    before = "struct"
+                elif line[1:2] in ("}", "{") or re.match(r".*@@ ", line):
+                    before = ""
+                elif before and re.match(r"[+-].*;\s*(/\*.*)?$", line):
+                    layout = True
+                words |= set(re.findall(r"^[+-]#\s*define\s+(\w+)", line))
+                # What is defined at a line's begin, and what the hunk is in
+                words |= set(re.findall(r"^(?:[ +-]|.*@@ )(?![#/*}]|typedef|struct|union)\S.*?"
+                                        r"\b(\w+)\(", line))
+    found = subprocess.run(["git", "grep", "-lwE", "|".join(sorted(words)), "--", "*.c"],
+                           cwd=TREE, capture_output=True, text=True).stdout if words else ""
+    return found.split(), layout
+
+
+def objects(patch: series.Patch, variant: str, boot: bool) -> list[str]:
+    """The objects that a patch touches and a configuration has; "linux" for all.
+
+    Args:
+        boot: they get linked with the others, so all may have to be new.
+    """
+    out, result = WORK / variant, []
+    users, layout = users_of(patch)
+    if layout and boot:
+        return ["linux"]
     values = config.read_config(out / ".config")
-    result = []
-    for name in dict.fromkeys(sources):
+    for name in dict.fromkeys([*touched([patch]), *users]):
         target = Path(name).with_suffix(".o")
-        rule = re.search(rf"^obj-(?:y|\$\(CONFIG_(\w+)\))\s*[+:]?=.*\b{re.escape(target.name)}\b",
-                         makefile.read_text(), re.M) \
-            if (makefile := TREE / target.parent / "Makefile").exists() else None
-        if (out / target).exists() and (TREE / name).exists() or \
-                rule and (not rule[1] or values.get(rule[1]) == "y"):
+        if not name.endswith((".c", ".S")) or not (TREE / name).exists():
+            continue
+        made = (out / target).exists()
+        if not made and name not in users:      # new: has its Makefile a line for it?
+            rule = re.search(
+                rf"^obj-(?:y|\$\(CONFIG_(\w+)\))\s*[+:]?=.*\b{re.escape(target.name)}",
+                (TREE / target.parent / "Makefile").read_text(), re.M)
+            made = bool(rule and (not rule[1] or values.get(rule[1]) == "y"))
+        if made:
             result.append(str(target))
     return result
 
@@ -117,15 +151,37 @@ def boots(variant: str) -> str:
     return ""
 
 
-def build(variant: str, patch: series.Patch | None, whole: bool) -> list[str]:
-    """Compile what a patch touches, or build and boot all; what is wrong."""
-    if not whole:
-        if not (targets := objects(patch, variant)):
-            return []
-        words = config.make_kernel(TREE, WORK / variant, targets, strict=True)
-    else:
-        words = config.make_kernel(TREE, WORK / variant, strict=True) or boots(variant)
+def build(variant: str, patch: series.Patch | None, whole: bool, boot: bool) -> list[str]:
+    """Compile what a patch touches, or all; what is wrong.
+
+    Args:
+        boot: link it with what else there is, and boot.
+    """
+    out = WORK / variant
+    targets = ["linux"] if whole or not patch else objects(patch, variant, boot)
+    for name in targets:
+        if name != "linux":
+            (out / name).unlink(missing_ok=True)
+    date_headers(patch, new="linux" in targets)
+    words = config.make_kernel(TREE, out, targets, strict=True) if targets else ""
+    if not words and boot and "linux" not in targets:
+        words = config.make_kernel(TREE, out, strict=True)
+    if not words and (boot or "linux" in targets):
+        words = boots(variant)
     return [f"{variant}: {line}" for line in words.splitlines()]
+
+
+def date_headers(patch: series.Patch | None, new: bool) -> None:
+    """Let make take changed headers for new or for old.
+
+    Old ones don't have all else compiled that includes them, until they are new.
+    """
+    stale.update(name for name in touched([patch] if patch else []) if name.endswith(".h"))
+    for name in stale:
+        if (TREE / name).exists():
+            os.utime(TREE / name, None if new else (0, 0))
+    if new:
+        stale.clear()
 
 
 def command() -> int:
@@ -172,9 +228,10 @@ def command() -> int:
             series.topic_of(steps[n + 1][0].path) != series.topic_of(patch.path)
         if patch:
             problems = checkpatch(PATCHES / patch.path) + unknown_symbols(PATCHES / patch.path)
-            ends |= any(name.startswith(("arch/um/", "arch/x86/um/")) for name in touched([patch]))
-        problems += build("on", patch, ends or not n)
-        problems += build("off", patch, last or not n)
+        um = patch and any(name.startswith(("arch/um/", "arch/x86/um/"))
+                           for name in touched([patch]))
+        problems += build("on", patch, ends or not n, bool(um))
+        problems += build("off", patch, last or not n, False)
         print(f"{'not ok' if problems else 'ok'} {patch.path if patch else 'the base'} "
               f"# {kept} options, {time.monotonic() - start:.0f} s", flush=True)
         for text in problems:
