@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Who is charged for a tick of the timer: the user code that it interrupts, or the
+ * kernel. (um told it from whatever the stack had.) A tick that is taken for one of
+ * user code is a quiescent state of RCU, too.
+ */
+#include <sys/resource.h>
+
+#include "bench.h"
+#include "mmtest.h"
+
+#define LOOP_MS	600
+
+static char buf[1 << 20];
+static int zero;
+
+static void spin(void)
+{
+	volatile unsigned long sum = 0;
+	int i;
+
+	for (i = 0; i < 1000000; i++)
+		sum += i;
+}
+
+/* Long system calls: a switch to the kernel waits for its turn on a busy host. */
+static void read_zeroes(void)
+{
+	struct iovec iov[256];
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(iov); i++)
+		iov[i] = (struct iovec) { buf, sizeof(buf) };
+	if (readv(zero, iov, ARRAY_SIZE(iov)) != ARRAY_SIZE(iov) * sizeof(buf))
+		ksft_exit_fail_perror("readv");
+}
+
+static void read_flags(void)
+{
+	int fd = open("/proc/kpageflags", O_RDONLY);
+
+	while (fd < 0 || read(fd, buf, sizeof(buf)) <= 0)
+		ksft_exit_fail_perror("kpageflags");
+	close(fd);
+}
+
+static void clear_memory(void)
+{
+	const size_t len = 64 * HPAGE_SIZE;
+	char *p = mmap(NULL, len, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+
+	if (p == MAP_FAILED)
+		ksft_exit_fail_perror("mmap");
+	munmap(p, len);
+}
+
+static long ms(struct timeval from, struct timeval to)
+{
+	return (to.tv_sec - from.tv_sec) * 1000 + (to.tv_usec - from.tv_usec) / 1000;
+}
+
+/* The share of user code in what a loop is charged for, in percent */
+static void test_share(const char *what, void (*loop)(void), long least, long most)
+{
+	struct rusage before, after;
+	double end = now_ms() + LOOP_MS;
+	long user, kernel, share;
+
+	getrusage(RUSAGE_SELF, &before);
+	while (now_ms() < end)
+		loop();
+	getrusage(RUSAGE_SELF, &after);
+	user = ms(before.ru_utime, after.ru_utime);
+	kernel = ms(before.ru_stime, after.ru_stime);
+	ksft_print_msg("%s: user %ld ms, system %ld ms\n", what, user, kernel);
+	test_min(user + kernel, LOOP_MS / 4, "%s: ms of CPU time", what);
+	share = user + kernel ? 100 * user / (user + kernel) : -1;
+	ksft_test_result(share >= least && share <= most, "%s: user %% # %ld (%ld to %ld)\n",
+			 what, share, least, most);
+}
+
+int main(void)
+{
+	test_plan(4 * 2);
+	zero = open("/dev/zero", O_RDONLY);
+	test_share("user code alone", spin, 90, 100);
+	test_share("read of /dev/zero", read_zeroes, 0, 35);
+	test_share("read of kpageflags", read_flags, 0, 35);
+	test_share("mmap() that populates", clear_memory, 0, 35);
+	ksft_finished();
+}
