@@ -76,6 +76,25 @@ def test_program_is_small_and_static(kernel: Path) -> None:
                                           text=True, check=True).stdout
 
 
+@pytest.mark.parametrize("environment", [[], ["LAST=" + "x" * 100_000]])
+def test_alone_without_an_environment(kernel: Path, environment: list[str]) -> None:
+    with tempfile.TemporaryDirectory() as home:
+        done = subprocess.run(["env", "-i", *environment, kernel, "--", "boot_hello"],
+                              capture_output=True, text=True, stdin=subprocess.DEVNULL,
+                              timeout=60, cwd=home)
+    assert done.returncode == 0 and "ok 1 boot_hello" in done.stdout
+
+
+@pytest.mark.parametrize("closed", [[0], [1], [2], [0, 1, 2]])
+def test_alone_with_standard_files_closed(kernel: Path, closed: list[int]) -> None:
+    redirections = " ".join(f"{fd}>&-" for fd in closed)
+    with tempfile.TemporaryDirectory() as home:
+        done = subprocess.run(["sh", "-c", f'exec "$0" -- boot_hello {redirections}', kernel],
+                              capture_output=True, text=True, timeout=60,
+                              env={"PATH": os.defpath, "HOME": home})
+    assert done.returncode == 0 and ("ok 1 boot_hello" in done.stdout) == (1 not in closed)
+
+
 def test_output_to_a_file_and_stdin_from_one(kernel: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     with out.open("w") as f, open("/dev/null") as null:
