@@ -13,7 +13,6 @@ changed; all of it is built at the end of each topic, and "off" at the end.
 from __future__ import annotations
 
 import argparse
-import os
 import re
 import shlex
 import shutil
@@ -22,6 +21,7 @@ import time
 from pathlib import Path
 
 import config
+import headers
 import series
 import uml
 from commits import touched
@@ -80,40 +80,6 @@ def configure(variant: str, ours: set[str]) -> int:
     return sum(values.get(line.symbol, "n") == line.value for line in lines)
 
 
-def users_of(patch: series.Patch) -> tuple[list[str], bool]:
-    """The sources that name what the headers that a patch changes define.
-
-    Returns:
-        Them, and whether a struct has changed, on whose layout all objects of a
-        kernel have to agree.
-    """
-    words: set[str] = set()
-    layout = False
-    text = "\n" + (PATCHES / patch.path).read_text()
-    for name in touched([patch]):
-        if not name.endswith(".h"):
-            continue
-        part = text.partition(f"\ndiff --git a/{name} ")[2].partition("\ndiff --git ")[0]
-        if part.startswith(f"b/{name}\nnew file"):
-            continue        # who includes it has changed as well
-        for hunk in part.split("\n@@ ")[1:]:
-            before = ""
-            for line in hunk.splitlines():
-                if re.match(r"[ +-]?(?:.*@@ )?(?:typedef )?(?:struct|union)\b[^;(]*$", line):
-                    before = "struct"
-                elif line[1:2] in ("}", "{") or re.match(r".*@@ ", line):
-                    before = ""
-                elif before and re.match(r"[+-].*;\s*(/\*.*)?$", line):
-                    layout = True
-                words |= set(re.findall(r"^[+-]#\s*define\s+(\w+)", line))
-                # What is defined at a line's begin, and what the hunk is in
-                words |= set(re.findall(r"^(?:[ +-]|.*@@ )(?![#/*}]|typedef|struct|union)\S.*?"
-                                        r"\b(\w+)\(", line))
-    found = subprocess.run(["git", "grep", "-lwE", "|".join(sorted(words)), "--", "*.c"],
-                           cwd=TREE, capture_output=True, text=True).stdout if words else ""
-    return found.split(), layout
-
-
 def objects(patch: series.Patch, variant: str, boot: bool) -> list[str]:
     """The objects that a patch touches and a configuration has; "linux" for all.
 
@@ -121,7 +87,7 @@ def objects(patch: series.Patch, variant: str, boot: bool) -> list[str]:
         boot: they get linked with the others, so all may have to be new.
     """
     out, result = WORK / variant, []
-    users, layout = users_of(patch)
+    users, layout = headers.users_of((PATCHES / patch.path).read_text(), TREE)
     if layout and boot:
         return ["linux"]
     values = config.read_config(out / ".config")
@@ -159,29 +125,18 @@ def build(variant: str, patch: series.Patch | None, whole: bool, boot: bool) -> 
     """
     out = WORK / variant
     targets = ["linux"] if whole or not patch else objects(patch, variant, boot)
-    for name in targets:
-        if name != "linux":
-            (out / name).unlink(missing_ok=True)
-    date_headers(patch, new="linux" in targets)
+    stale.update(name for name in touched([patch] if patch else []) if name.endswith(".h"))
+    if "linux" in targets:
+        headers.let_count(stale, TREE)
+        stale.clear()
+    else:
+        headers.let_be(stale, TREE, out, [str(Path(name).with_suffix(".c")) for name in targets])
     words = config.make_kernel(TREE, out, targets, strict=True) if targets else ""
     if not words and boot and "linux" not in targets:
         words = config.make_kernel(TREE, out, strict=True)
     if not words and (boot or "linux" in targets):
         words = boots(variant)
     return [f"{variant}: {line}" for line in words.splitlines()]
-
-
-def date_headers(patch: series.Patch | None, new: bool) -> None:
-    """Let make take changed headers for new or for old.
-
-    Old ones don't have all else compiled that includes them, until they are new.
-    """
-    stale.update(name for name in touched([patch] if patch else []) if name.endswith(".h"))
-    for name in stale:
-        if (TREE / name).exists():
-            os.utime(TREE / name, None if new else (0, 0))
-    if new:
-        stale.clear()
 
 
 def command() -> int:

@@ -5,7 +5,8 @@
 tests/mutants/<topic>/NN-what.patch breaks one thing that the series promises.
 Each is applied to a private copy of linux/'s HEAD, built, and run with the
 tests that its line "Tests: NAME|GLOB ..." names, and with a line "Variant: smp"
-as that variant. A mutant whose tests all pass is missed, and that is a failure.
+as that variant. Of a changed header, what names what it defines is compiled anew,
+and all only if no test fails. A mutant whose tests all pass is missed: a failure.
 The unmutated kernel has to pass first.
 """
 
@@ -20,6 +21,7 @@ import time
 from pathlib import Path
 
 import config
+import headers
 import series
 import uml
 from common import BUILD, ROOT, Fatal, main, say
@@ -96,14 +98,27 @@ def blame(result: uml.Run) -> str:
 def caught(name: str, patch: Path, variant: str, tests: list[str]) -> bool:
     """Build a mutant, run its tests, and print and return whether one failed."""
     start = time.monotonic()
+    text, out = patch.read_text(), WORK / variant
+    changed = {name for name in headers.in_patch(text) if name.endswith(".h")}
     series.git("reset", "-q", "--hard", tree=TREE)
     try:
         series.git("apply", patch, tree=TREE)
+        users, layout = headers.users_of(text, TREE)
+        if not layout:
+            headers.let_be(changed, TREE, out, users)
         build(variant)
+        culprits = blame(run(variant, tests))
+        if not culprits and changed:        # then with each object that includes them
+            headers.let_count(changed, TREE)
+            build(variant)
+            culprits = blame(run(variant, tests))
+            layout = True
+        series.git("reset", "-q", "--hard", tree=TREE)
+        if not layout:
+            headers.let_be(changed, TREE, out, users)
     except Fatal as why:
         verdict = f"BROKEN  {why}"
     else:
-        culprits = blame(run(variant, tests))
         verdict = f"caught  by {culprits}" if culprits else f"MISSED  by all of {', '.join(tests)}"
     print(f"{name:40} {time.monotonic() - start:5.1f} s  {verdict}", flush=True)
     return verdict.startswith("caught")
