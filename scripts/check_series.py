@@ -24,7 +24,7 @@ import config
 import headers
 import series
 import uml
-from commits import touched
+from commits import DoesNotApply, Patch, commit_patches, git, ref, touched
 from common import BUILD, LINUX, PATCHES, Fatal, main, say
 
 WORK = BUILD / "series"
@@ -80,7 +80,7 @@ def configure(variant: str, ours: set[str]) -> int:
     return sum(values.get(line.symbol, "n") == line.value for line in lines)
 
 
-def objects(patch: series.Patch, variant: str, boot: bool) -> list[str]:
+def objects(patch: Patch, variant: str, boot: bool) -> list[str]:
     """The objects that a patch touches and a configuration has; "linux" for all.
 
     Args:
@@ -117,7 +117,7 @@ def boots(variant: str) -> str:
     return ""
 
 
-def build(variant: str, patch: series.Patch | None, whole: bool, boot: bool) -> list[str]:
+def build(variant: str, patch: Patch | None, whole: bool, boot: bool) -> list[str]:
     """Compile what a patch touches, or all; what is wrong.
 
     Args:
@@ -149,38 +149,38 @@ def command() -> int:
     if not LINUX.exists() or not series.is_ours(LINUX):
         raise Fatal("there is no linux/: `make linux` makes it")
     patches = series.read_patches()
-    base = series.ref(series.BASE_REF)
+    base = ref(series.BASE_REF)
     note = series.read_note(LINUX)
     commits = note["commits"]
     if note["applied"] != patches:
         say("patches/ isn't what linux/ was made from: applying it from the base")
         try:
-            commits = series.commit_patches(LINUX, base, patches)
-        except series.DoesNotApply as failure:
+            commits = commit_patches(LINUX, base, patches)
+        except DoesNotApply as failure:
             raise Fatal(f"patches/{failure.patch} doesn't apply: {failure.why}") from None
-    steps = list(zip([None, *patches], [base, *commits]))
+    steps: list[tuple[Patch | None, str]] = list(zip([None, *patches], [base, *commits]))
     if first:
         begin = [n for n, (patch, _) in enumerate(steps) if patch and first in patch.path]
         if not begin:
             raise Fatal(f"FROM={first}: no such patch in patches/series")
         steps = steps[begin[0] - 1:]
-    series.git("worktree", "prune")
+    git("worktree", "prune")
     if not (TREE / "Makefile").exists():
         shutil.rmtree(TREE, ignore_errors=True)
         WORK.mkdir(parents=True, exist_ok=True)
-        series.git("-c", "checkout.workers=0", "worktree", "add", "-qf", "--detach", TREE, base)
+        git("-c", "checkout.workers=0", "worktree", "add", "-qf", "--detach", TREE, base)
     ours = {name for patch in patches for name in
             re.findall(r"^\+config (\w+)$", (PATCHES / patch.path).read_text(), re.M)}
+    topics = [series.topic_of(patch.path) if patch else "" for patch, _ in steps]
     bad, begun = 0, time.monotonic()
     for n, (patch, commit) in enumerate(steps):
         start = time.monotonic()
-        series.git("reset", "-q", "--hard", commit, tree=TREE)
+        git("reset", "-q", "--hard", commit, tree=TREE)
         kept = configure("on", ours)
         configure("off", ours)
         problems: list[str] = []
         last = n + 1 == len(steps)
-        ends = last or not patch or \
-            series.topic_of(steps[n + 1][0].path) != series.topic_of(patch.path)
+        ends = last or not patch or topics[n + 1] != topics[n]
         if patch:
             problems = checkpatch(PATCHES / patch.path) + unknown_symbols(PATCHES / patch.path)
         um = patch and any(name.startswith(("arch/um/", "arch/x86/um/"))

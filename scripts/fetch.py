@@ -276,8 +276,8 @@ def fetch(base: Base, exact: bool = False) -> Source:
         what = f"commit {base.commit[:12]}" if base.commit else \
             f"the tarball with SHA-256 {base.tarball_sha256}"
         raise Fatal(f"patches/BASE names Linux {base.version}, {what}: {ELSE}")
-    if base.package and cached((pinned := cached_package(base.package, base.package_version)).tarball,
-                               base.tarball_sha256):
+    pinned = cached_package(base.package, base.package_version)
+    if base.package and cached(pinned.tarball, base.tarball_sha256):
         return pinned
     why = None
     if base.package:

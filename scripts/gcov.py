@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 
 import series
 import uml
+from commits import git, ref
 from common import BUILD, LINUX, Fatal, main, run, say
 
 RECORD = BUILD / "gcov/coverage.json"
@@ -139,7 +140,7 @@ def load(path: Path) -> Record | None:
 def changed_tests(rootfs: Path) -> list[str]:
     """The tests that `T=changed` means; none if nothing changed."""
     def diff(old: str, *files: str) -> dict[str, list[Hunk]]:
-        return hunks(series.git("diff", "-U0", "--no-prefix", "--no-renames", "--no-ext-diff",
+        return hunks(git("diff", "-U0", "--no-prefix", "--no-renames", "--no-ext-diff",
                                 "--no-color", old, "--", *files))
 
     changes = diff(series.SERIES_REF)
@@ -236,7 +237,7 @@ def measure_all(kernel: Path, rootfs: Path) -> tuple[Record, list[str]]:
 
     Returns: the record, and what went wrong in tests.
     """
-    tree = series.git("stash", "create") or series.git("rev-parse", "HEAD")
+    tree = git("stash", "create") or git("rev-parse", "HEAD")
     tool, names, problems = gcov_tool(), [*BOOTS, *uml.test_names(rootfs)], []
     record = Record(tree, {}, {}, {})
     with concurrent.futures.ProcessPoolExecutor(len(os.sched_getaffinity(0))) as pool:
@@ -270,13 +271,13 @@ def series_lines() -> dict[str, dict[int, str]]:
     note = series.read_note(LINUX)
     topics = {commit: patch.path.partition("/")[0]
               for commit, patch in zip(note.get("commits", ()), note["applied"])}
-    base = series.ref(series.BASE_REF)
+    base = ref(series.BASE_REF)
     result: dict[str, dict[int, str]] = {}
-    for name in series.git("diff", "--name-only", "--diff-filter=d", base).splitlines():
+    for name in git("diff", "--name-only", "--diff-filter=d", base).splitlines():
         if not name.endswith((".c", ".h")) or name.startswith(("tools/", "Documentation/")) \
                 or name.endswith("_kunit.c"):
             continue
-        blame = series.git("blame", "--porcelain", f"^{base}", "--", name)
+        blame = git("blame", "--porcelain", f"^{base}", "--", name)
         for m in re.finditer(r"^([0-9a-f]{40}) \d+ (\d+)", blame, re.M):
             if m[1] != base:
                 result.setdefault(name, {})[int(m[2])] = topics.get(m[1], "(not in patches/)")

@@ -22,8 +22,8 @@ from pathlib import Path
 
 import config
 import headers
-import series
 import uml
+from commits import git
 from common import BUILD, ROOT, Fatal, main, say
 
 MUTANTS = ROOT / "tests/mutants"
@@ -70,15 +70,15 @@ def build(variant: str) -> None:
 
 def prepare(variant: str) -> None:
     """Have TREE at linux/'s HEAD and configured."""
-    head = series.git("rev-parse", "HEAD")
-    if series.git("status", "--porcelain"):
+    head = git("rev-parse", "HEAD")
+    if git("status", "--porcelain"):
         say("notice: what isn't committed in linux/ doesn't take part")
-    series.git("worktree", "prune")
+    git("worktree", "prune")
     if not (TREE / "Makefile").exists():
         shutil.rmtree(TREE, ignore_errors=True)
         WORK.mkdir(parents=True, exist_ok=True)
-        series.git("-c", "checkout.workers=0", "worktree", "add", "-qf", "--detach", TREE, head)
-    series.git("reset", "-q", "--hard", head, tree=TREE)
+        git("-c", "checkout.workers=0", "worktree", "add", "-qf", "--detach", TREE, head)
+    git("reset", "-q", "--hard", head, tree=TREE)
     lines = config.read_fragments(variant, debug_info=False)
     config.configure(TREE, WORK / variant, lines)
     if dropped := config.check(lines, WORK / variant / ".config", TREE):
@@ -100,9 +100,9 @@ def caught(name: str, patch: Path, variant: str, tests: list[str]) -> bool:
     start = time.monotonic()
     text, out = patch.read_text(), WORK / variant
     changed = {name for name in headers.in_patch(text) if name.endswith(".h")}
-    series.git("reset", "-q", "--hard", tree=TREE)
+    git("reset", "-q", "--hard", tree=TREE)
     try:
-        series.git("apply", patch, tree=TREE)
+        git("apply", patch, tree=TREE)
         users, layout = headers.users_of(text, TREE)
         if not layout:
             headers.let_be(changed, TREE, out, users)
@@ -113,7 +113,7 @@ def caught(name: str, patch: Path, variant: str, tests: list[str]) -> bool:
             build(variant)
             culprits = blame(run(variant, tests))
             layout = True
-        series.git("reset", "-q", "--hard", tree=TREE)
+        git("reset", "-q", "--hard", tree=TREE)
         if not layout:
             headers.let_be(changed, TREE, out, users)
     except Fatal as why:
@@ -151,7 +151,7 @@ def command() -> int:
             raise Fatal(f"the unmutated kernel fails: {blame(clean)}")
         say(f"the unmutated kernel passes {len(everything)} tests")
         missed += sum(not caught(name, patches[name], variant, tests[name]) for name in mine)
-    series.git("reset", "-q", "--hard", tree=TREE)
+    git("reset", "-q", "--hard", tree=TREE)
     print(f"# {len(chosen)} mutants, {len(chosen) - missed} caught, {missed} not")
     return min(missed, 1)
 

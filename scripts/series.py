@@ -337,7 +337,8 @@ def on_its_base(note: dict[str, Any]) -> list[str]:
         if not note["topics"]:
             return []       # a patch of the whole series that doesn't apply is wrong
     try:
-        base = ref(BASE_REF) if exact else fetch.fetch(fetch.read_base(), exact=True).tarball
+        base: str | Path = ref(BASE_REF) if exact else \
+            fetch.fetch(fetch.read_base(), exact=True).tarball
         return sparse_series(LINUX, read_patches(), base)
     except Fatal as why:
         say(f"notice: the series can't be merged without its own base: {why}")
@@ -681,7 +682,10 @@ def write_series(paths: list[str], before: list[str | None]) -> None:
 
 def report_and_write(old: list[Patch], files: dict[str, bytes], quiet: bool = False) -> None:
     """Write the patch files that differ, delete those that are gone, say which."""
-    show = (lambda _: None) if quiet else print
+    def show(text: str) -> None:
+        if not quiet:
+            print(text)
+
     gone = {p.path: (PATCHES / p.path).read_bytes() for p in old if p.path not in files}
     changed = 0
     for path, text in files.items():

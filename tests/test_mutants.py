@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 import mutants
-import series
 import uml
+from commits import git
 
 PATCHES = sorted(mutants.MUTANTS.glob("*/*.patch"))
 
@@ -17,7 +17,7 @@ PATCHES = sorted(mutants.MUTANTS.glob("*/*.patch"))
 @pytest.mark.parametrize("patch", PATCHES, ids=lambda p: f"{p.parent.name}/{p.stem}")
 def test_names_tests_and_applies(patch: Path) -> None:
     assert mutants.names_of(patch)
-    series.git("apply", "--cached", "--check", patch)
+    git("apply", "--cached", "--check", patch)
 
 
 def test_each_topic_has_six() -> None:
