@@ -172,7 +172,13 @@ uint64_t pagemap(const void *addr)
 unsigned long pfn_of(const void *addr)
 {
 	uint64_t entry = pagemap(addr);
+	int tries;
 
+	/* A migration entry shows as one of swap, until the page is back. */
+	for (tries = 0; tries < 1000 && entry & PM_SWAP; tries++) {
+		usleep(1000);
+		entry = pagemap(addr);
+	}
 	if (!PAGEMAP_PRESENT(entry))
 		ksft_exit_fail_msg("%p: no page, pagemap 0x%" PRIx64 "\n", addr,
 				   entry);
