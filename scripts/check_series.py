@@ -172,12 +172,13 @@ def command() -> int:
     ours = {name for patch in patches for name in
             re.findall(r"^\+config (\w+)$", (PATCHES / patch.path).read_text(), re.M)}
     topics = [series.topic_of(patch.path) if patch else "" for patch, _ in steps]
-    bad, begun = 0, time.monotonic()
+    bad, kept, begun = 0, 0, time.monotonic()
     for n, (patch, commit) in enumerate(steps):
         start = time.monotonic()
         git("reset", "-q", "--hard", commit, tree=TREE)
-        kept = configure("on", ours)
-        configure("off", ours)
+        if not n or any("Kconfig" in name for name in touched([patch] if patch else [])):
+            kept = configure("on", ours)
+            configure("off", ours)
         problems: list[str] = []
         last = n + 1 == len(steps)
         ends = last or not patch or topics[n + 1] != topics[n]
