@@ -9,7 +9,8 @@
 #include "bench.h"
 #include "mmtest.h"
 
-#define LOOP_MS	600
+#define LOOP_MS	400
+#define TRIES	10
 
 static char buf[1 << 20];
 static int zero;
@@ -31,7 +32,7 @@ static void read_zeroes(void)
 
 	for (i = 0; i < ARRAY_SIZE(iov); i++)
 		iov[i] = (struct iovec) { buf, sizeof(buf) };
-	if (readv(zero, iov, ARRAY_SIZE(iov)) != ARRAY_SIZE(iov) * sizeof(buf))
+	if (readv(zero, iov, ARRAY_SIZE(iov)) != (ssize_t)(ARRAY_SIZE(iov) * sizeof(buf)))
 		ksft_exit_fail_perror("readv");
 }
 
@@ -55,41 +56,50 @@ static void clear_memory(void)
 	munmap(p, len);
 }
 
-static long ms(struct timeval from, struct timeval to)
+/* CPU time of this process so far, in ms; of user code, if @user, or all */
+static long cpu_ms(bool user)
 {
-	return (to.tv_sec - from.tv_sec) * 1000 + (to.tv_usec - from.tv_usec) / 1000;
+	struct rusage usage;
+
+	getrusage(RUSAGE_SELF, &usage);
+	return usage.ru_utime.tv_sec * 1000 + usage.ru_utime.tv_usec / 1000 +
+		(user ? 0 : usage.ru_stime.tv_sec * 1000 + usage.ru_stime.tv_usec / 1000);
 }
 
 /*
- * The share of user code in what a loop is charged for, in percent. With seccomp it
- * has the wait for the host's CPU at the way back to the kernel, on a busy host.
+ * Of what a loop is charged for, the share of user code, in percent. With seccomp it
+ * has the wait for the host's CPU when the kernel goes back to user code, which can
+ * be long on a busy host: some tries.
  */
 static void test_share(const char *what, void (*loop)(void), long least, long most)
 {
-	struct rusage before, after;
-	double end = now_ms() + LOOP_MS;
-	long user, kernel, share;
+	long share = -1, user, all;
+	double end;
+	int tries;
 
-	getrusage(RUSAGE_SELF, &before);
-	while (now_ms() < end)
-		loop();
-	getrusage(RUSAGE_SELF, &after);
-	user = ms(before.ru_utime, after.ru_utime);
-	kernel = ms(before.ru_stime, after.ru_stime);
-	ksft_print_msg("%s: user %ld ms, system %ld ms\n", what, user, kernel);
-	test_min(user + kernel, LOOP_MS / 4, "%s: ms of CPU time", what);
-	share = user + kernel ? 100 * user / (user + kernel) : -1;
+	for (tries = 0; tries < TRIES && (share < least || share > most); tries++) {
+		user = cpu_ms(true);
+		all = cpu_ms(false);
+		end = now_ms() + LOOP_MS;
+		while (now_ms() < end)
+			loop();
+		user = cpu_ms(true) - user;
+		all = cpu_ms(false) - all;
+		ksft_print_msg("%s: user %ld ms, system %ld ms\n", what, user, all - user);
+		if (all > LOOP_MS / 4)
+			share = 100 * user / all;
+	}
 	ksft_test_result(share >= least && share <= most, "%s: user %% # %ld (%ld to %ld)\n",
 			 what, share, least, most);
 }
 
 int main(void)
 {
-	test_plan(4 * 2);
+	test_plan(4);
 	zero = open("/dev/zero", O_RDONLY);
 	test_share("user code alone", spin, 90, 100);
-	test_share("read of /dev/zero", read_zeroes, 0, 50);
-	test_share("read of kpageflags", read_flags, 0, 50);
-	test_share("mmap() that populates", clear_memory, 0, 50);
+	test_share("read of /dev/zero", read_zeroes, 0, 35);
+	test_share("read of kpageflags", read_flags, 0, 35);
+	test_share("mmap() that populates", clear_memory, 0, 35);
 	ksft_finished();
 }
