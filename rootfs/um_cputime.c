@@ -98,8 +98,8 @@ int main(void)
 	test_plan(4);
 	zero = open("/dev/zero", O_RDONLY);
 	test_share("user code alone", spin, 90, 100);
-	test_share("read of /dev/zero", read_zeroes, 0, 35);
-	test_share("read of kpageflags", read_flags, 0, 35);
-	test_share("mmap() that populates", clear_memory, 0, 35);
+	test_share("read of /dev/zero", read_zeroes, 0, 60);
+	test_share("read of kpageflags", read_flags, 0, 60);
+	test_share("mmap() that populates", clear_memory, 0, 60);
 	ksft_finished();
 }
