@@ -102,11 +102,11 @@ def plant() -> None:
     gdb.execute(f"set var *(long *){entry.where} = {entry.value}")
     vma = mms.Mm(mms.current()["mm"]).vma_at(address)
     assert vma
-    pgoff = vma.raw.at("vm_pgoff")
-    gdb.execute(f"set var *(long *){pgoff} += 1")
+    pgoff = vma.raw.at("__vm_anon_pgoff_lo")
+    gdb.execute(f"set var *(int *){pgoff} += 1")
     stage("wrong index")
     ask(f"mm-refs {pfn}")
-    gdb.execute(f"set var *(long *){pgoff} -= 1")
+    gdb.execute(f"set var *(int *){pgoff} -= 1")
     mm = mms.Mm(mms.current()["mm"])
     small = tables.walk(mm, mm.raw["start_stack"])[-1]
     gdb.execute(f"set var *(long *){small.where} = 0")

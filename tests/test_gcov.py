@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import commits
 import gcov
 import series
 from gcov import Hunk, Record
@@ -137,7 +138,7 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "rootfs/tests").mkdir(parents=True)
     for name in ("t_f", "t_f_deep", "t_none"):
         (tmp_path / "rootfs/tests" / name).touch()
-    monkeypatch.setattr(series, "LINUX", linux)
+    monkeypatch.setattr(commits, "LINUX", linux)
     monkeypatch.setattr(gcov, "RECORD", tmp_path / "coverage.json")
     return tmp_path
 

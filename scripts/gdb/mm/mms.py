@@ -168,9 +168,16 @@ class Vma:
         file = self.raw["vm_file"]
         return Struct("struct file", file)["f_mapping"] if file else 0
 
-    def index(self, address: int) -> int:
-        """The place of an address in the file, or of anonymous memory, in pages."""
-        return self.raw["vm_pgoff"] + ((address - self.start) >> const("PAGE_SHIFT"))
+    def index(self, address: int, anon: bool = False) -> int:
+        """The place of an address in the file, or of anonymous memory, in pages.
+
+        Args:
+            anon: of an anonymous page, which differs in a private mapping of a file.
+        """
+        first = self.raw["vm_pgoff"]
+        if anon:
+            first = self.raw["__vm_anon_pgoff_hi"] << 32 | self.raw["__vm_anon_pgoff_lo"]
+        return first + ((address - self.start) >> const("PAGE_SHIFT"))
 
     @functools.cached_property
     def anon_vmas(self) -> set[int]:

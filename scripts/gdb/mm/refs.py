@@ -80,7 +80,8 @@ def rmap_misses(folio: Folio, mapping: Mapping, vma: Vma | None) -> str:
             return "its area isn't on the folio's anon_vma"
     elif vma.mapping != folio.mapping:
         return "its area maps another file"
-    if vma.index(mapping.address) != folio.raw["index"] + mapping.pfn - folio.pfn:
+    if vma.index(mapping.address, folio.is_anon) != \
+            folio.raw["index"] + mapping.pfn - folio.pfn:
         return "it is at the wrong index"
     return ""
 
