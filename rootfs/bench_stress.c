@@ -50,11 +50,14 @@ static unsigned int pick(unsigned long *stream, unsigned int n)
  * Tests that run KUnit, which wants the kernel for itself, and memory to say so;
  * one that raises min_free_kbytes until nothing is left for others; and one that
  * lets free pages fail, which are somebody's by then: to declare a page good that
- * memory failure could do nothing about drops a reference of its owner's.
+ * memory failure could do nothing about drops a reference of its owner's. One opens
+ * consoles: where that fails for want of memory, um has the next one's file under the
+ * number of a file whose interrupt is still there, and warns.
  */
 static const char * const alone[] = {
 	"huge_zero_kunit", "hvo_struct_pages", "hvo_tail_write_faults", "pte_kunit",
 	"tail_kunit", "um_kunit_tlb", "huge_zero_shrinker", "hwpoison_free_page",
+	"um_console_reopen",
 };
 
 static int wanted(const struct dirent *de)
