@@ -307,7 +307,8 @@ def apply(own_tree: Path | None = None, tarball: Path | None = None, topics: str
         git("reset", "-q", "--keep", tip)
         git("update-ref", SERIES_REF, tip)
         done = len(commits)
-        write_note(LINUX, applied=want[:done], commits=commits, todo=want[done:], topics=chosen)
+        write_note(LINUX, applied=want[:done], commits=commits, todo=want[done:], topics=chosen,
+                   merge=None)
         if failure and (old_series := on_its_base(read_note(LINUX))):
             merge(old_series)
             return

@@ -403,6 +403,21 @@ def test_conflict_in_a_tree_near_the_base_is_the_users(patched: Clone) -> None:
     assert len(subjects(patched)) == 3
 
 
+def test_conflict_is_dropped_with_its_topic(patched: Clone) -> None:
+    tree = tree_of_theirs(patched)
+    patched.edit("mm/memory.c", "row 3\n", "row III\n", tree=tree)
+    patched.git("commit", "-qam", "theirs", tree=tree)
+    patched.series("remove")
+    patched.series("apply", "--linux", tree, status=2)
+    patched.series("apply", "--linux", tree, "--topics", "huge-zero", "--force")
+    for _ in range(2):
+        patched.series("apply")
+        assert subjects(patched) == ["mm: huge words"]
+    patched.edit("mm/memory.c", "row 9\n", "mine\n")
+    patched.git("commit", "-qam", "mm: mine")
+    assert "1 commits of your own" in patched.series("remove", status=2)
+
+
 def test_rebase_to_another_kernel(patched: Clone) -> None:
     old, before = patched.tarball.read_bytes(), patched.files()
     there = patched.path.parent / "linux-7.3.4.tar.xz"
