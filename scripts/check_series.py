@@ -169,8 +169,7 @@ def command() -> int:
         shutil.rmtree(TREE, ignore_errors=True)
         WORK.mkdir(parents=True, exist_ok=True)
         git("-c", "checkout.workers=0", "worktree", "add", "-qf", "--detach", TREE, base)
-    ours = {name for patch in patches for name in
-            re.findall(r"^\+config (\w+)$", (PATCHES / patch.path).read_text(), re.M)}
+    ours = config.added_options(patches)
     topics = [series.topic_of(patch.path) if patch else "" for patch, _ in steps]
     bad, kept, begun = 0, 0, time.monotonic()
     for n, (patch, commit) in enumerate(steps):

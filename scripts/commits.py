@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import tempfile
 from collections.abc import Iterable
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from common import LINUX, PATCHES, ROOT, Fatal, run
+from headers import in_patch
 
 # The committer where none is configured.
 AS_US = ("-c", "user.name=uml-mm", "-c", "user.email=uml-mm@localhost")
@@ -63,10 +63,8 @@ def subject_of(path: str) -> str:
 
 def touched(patches: Iterable[Patch]) -> list[str]:
     """The files that patches change, create or delete; never an empty list."""
-    found = {os.fsdecode(path) for patch in patches
-             for pair in re.findall(rb"^diff --git a/(\S+) b/(\S+)$",
-                                    (PATCHES / patch.path).read_bytes(), re.M)
-             for path in pair}
+    found = {path for patch in patches
+             for path in in_patch(os.fsdecode((PATCHES / patch.path).read_bytes()))}
     return sorted(found) or ["Makefile"]
 
 

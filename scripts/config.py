@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import series
+from commits import Patch
 from common import LINUX, PATCHES, ROOT, Fatal, main, say
 
 SETTING = re.compile(r"CONFIG_(\w+)=(.*)|# CONFIG_(\w+) is not set")
@@ -299,11 +300,14 @@ def left_out(lines: list[Line]) -> list[Line]:
     taken = series.read_note(LINUX)["topics"]
     if not taken:
         return []
-    symbols: dict[bool, set[str]] = {True: set(), False: set()}
-    for patch in series.read_patches():
-        symbols[series.topic_of(patch.path) in taken].update(
-            re.findall(r"^\+config (\w+)$", (PATCHES / patch.path).read_text(), re.M))
-    return [line for line in lines if line.symbol in symbols[False] - symbols[True]]
+    without = added_options(series.read_patches()) - added_options(series.read_patches(taken))
+    return [line for line in lines if line.symbol in without]
+
+
+def added_options(patches: list[Patch]) -> set[str]:
+    """The options that patches define."""
+    return {name for patch in patches for name in
+            re.findall(r"^\+config (\w+)$", (PATCHES / patch.path).read_text(), re.M)}
 
 
 def fragments(variant: str) -> list[Path]:
