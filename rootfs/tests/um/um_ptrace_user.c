@@ -8,6 +8,7 @@
 #include <sys/ptrace.h>
 #include <sys/user.h>
 
+#undef PAGE_SIZE	/* the same, said otherwise */
 #include "mmtest.h"
 
 #define DEBUGREG(n)	offsetof(struct user, u_debugreg[n])
