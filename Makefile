@@ -20,7 +20,7 @@ tree := linux
 out := $(CURDIR)/build/$(VARIANT)
 rootfs := $(CURDIR)/build/rootfs
 append := $(if $(findstring smp,$(VARIANT)),ncpus=2) $(APPEND)
-uml := $(PYTHON) scripts/uml.py --kernel $(out)/linux --timeout $(TIMEOUT) \
+uml := $(PYTHON) -m scripts.guest.run --kernel $(out)/linux --timeout $(TIMEOUT) \
 	$(if $(filter-out 0,$(V)),--verbose) --append '$(append)'
 
 fragments := $(patsubst %,scripts/variants/%.config,$(filter-out default,$(subst +, ,$(VARIANT))))
@@ -58,7 +58,7 @@ kmake := $(MAKE) --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(JO
 
 # After an edit, most of what Kbuild does can be left out; status 3 says that it
 # can't. What the link needs is noted after each run of Kbuild.
-fast := $(PYTHON) scripts/fast.py $(out) --key '$(kargs) $(cc)' $(if $(filter-out 0,$(V)),--verbose)
+fast := $(PYTHON) -m scripts.kernel.fast $(out) --key '$(kargs) $(cc)' $(if $(filter-out 0,$(V)),--verbose)
 link_vars := CC|NM|SRCARCH|srctree|objtree|CONFIG_SHELL|CFLAGS_vmlinux|NOSTDINC_FLAGS
 link_vars := $(link_vars)|LINUXINCLUDE|KBUILD_(LDS|VMLINUX_LIBS|CPPFLAGS|AFLAGS|AFLAGS_KERNEL)
 link_env := $(MAKE) --no-print-directory -rR -C $(out) -f $(CURDIR)/linux/Makefile $(kargs) \
@@ -104,7 +104,7 @@ else
 endif
 
 watch:		## at each save in linux/ or rootfs/ the same again, until Ctrl-C
-	+$(Q)$(PYTHON) scripts/watch.py $(MAKE) --no-print-directory run 'T=$(or $(T),*)'
+	+$(Q)$(PYTHON) -m scripts.guest.watch $(MAKE) --no-print-directory run 'T=$(or $(T),*)'
 
 test:		## pass every test of this project; JUNIT=<file> writes a report
 	+$(Q)$(lock); $(MAKE) --no-print-directory _embed 9>&-
@@ -113,7 +113,7 @@ test:		## pass every test of this project; JUNIT=<file> writes a report
 
 selftests:	## the kernel's own selftests/mm: T="category program ..." RECORD=1
 	+$(Q)$(lock); $(MAKE) --no-print-directory _selftests 9>&-
-	$(Q)$(PYTHON) scripts/selftests.py --kernel $(out)/linux --modules $(out)/modules \
+	$(Q)$(PYTHON) -m scripts.judge.selftests --kernel $(out)/linux --modules $(out)/modules \
 		--append '$(append)' $(if $(filter-out 0,$(V)),--verbose) \
 		$(if $(filter 1,$(RECORD)),--record) -- $(foreach t,$(T),'$(t)')
 
@@ -128,40 +128,40 @@ gdb: $(if $(ATTACH),,kernel)	## T=<test> under gdb, stopped at BREAK=<place>; AT
 		-- $(foreach t,$(T),'$(t)')
 
 trace: kernel	## T=<test>: who moved its references, how it was mapped, as text and SVG
-	$(Q)$(PYTHON) scripts/record.py --kernel $(out)/linux --append '$(append)' -- '$(T)'
+	$(Q)$(PYTHON) -m scripts.pictures.trace --kernel $(out)/linux --append '$(append)' -- '$(T)'
 
 pagemap: kernel	## T=<test>: guest memory before and after it, by use and order (SVG)
-	$(Q)$(PYTHON) scripts/pagemap.py --kernel $(out)/linux --append '$(append)' -- '$(T)'
+	$(Q)$(PYTHON) -m scripts.pictures.pagemap --kernel $(out)/linux --append '$(append)' -- '$(T)'
 
 bench: kernel	## faults; B=loop, flush, huge-zero, pte-ref, hvo, team, tail-refs, allocators
-	$(Q)$(PYTHON) scripts/bench.py --kernel $(out)/linux $(B)
+	$(Q)$(PYTHON) -m scripts.measure.bench --kernel $(out)/linux $(B)
 
 coverage: covered := $(if $(findstring gcov,$(VARIANT)),$(VARIANT),gcov)
 coverage:	## the series' lines that no test executes; T=changed runs tests by it
 	+$(Q)$(lock); $(MAKE) --no-print-directory _embed VARIANT=$(covered) 9>&-
-	$(Q)$(PYTHON) scripts/gcov.py --kernel build/$(covered)/linux
+	$(Q)$(PYTHON) -m scripts.judge.coverage --kernel build/$(covered)/linux
 
 stress: kernel	## tests in parallel, starved and killed at random: MINUTES=<n> SEED=<n>
-	$(Q)$(PYTHON) scripts/stress.py --kernel $(out)/linux --append '$(append)' \
+	$(Q)$(PYTHON) -m scripts.judge.stress --kernel $(out)/linux --append '$(append)' \
 		$(if $(MINUTES),--minutes '$(MINUTES)') $(if $(SEED),--seed '$(SEED)')
 
 mutants:	## prove that the tests catch M="name glob ..." (all for none)
 	+$(Q)$(lock); $(MAKE) --no-print-directory _rootfs 9>&-
-	$(Q)$(PYTHON) scripts/mutants.py $(foreach m,$(M),'$(m)')
+	$(Q)$(PYTHON) -m scripts.judge.mutants $(foreach m,$(M),'$(m)')
 
 ## Change the kernel
 linux:		## make linux/ from patches/ (LINUX=<git tree> LINUX_TARBALL=<file> TOPICS="...")
 	+$(Q)$(lock); $(MAKE) --no-print-directory _linux 9>&-
 
 patches:	## write linux/'s commits to patches/ (TOPIC=<folder> of new ones)
-	$(Q)$(lock); $(PYTHON) scripts/series.py export $(if $(TOPIC),--topic '$(TOPIC)') 9>&-
+	$(Q)$(lock); $(PYTHON) -m scripts.series.series export $(if $(TOPIC),--topic '$(TOPIC)') 9>&-
 
 rebase: build/.deps	## put the series on another kernel: BASE=<package version|tarball|git tree>
-	$(Q)$(lock); $(PYTHON) scripts/series.py rebase $(if $(BASE),'$(BASE)') 9>&-
+	$(Q)$(lock); $(PYTHON) -m scripts.series.series rebase $(if $(BASE),'$(BASE)') 9>&-
 
 check-series:	## every patch applies, builds, boots and passes checkpatch --strict; FROM=<patch>
 	+$(Q)$(lock); $(MAKE) --no-print-directory _rootfs 9>&-
-	$(Q)$(PYTHON) scripts/check_series.py $(if $(FROM),--from '$(FROM)')
+	$(Q)$(PYTHON) -m scripts.judge.check_series $(if $(FROM),--from '$(FROM)')
 
 ## Build
 kernel:		## build it; VARIANT=smp+kasan and the like, see scripts/variants
@@ -174,7 +174,7 @@ clean:		## delete build/
 	rm -rf build
 
 distclean:	## delete build/ and linux/; FORCE=1 even with your edits in it
-	$(Q)$(PYTHON) scripts/series.py remove $(if $(filter 1,$(FORCE)),--force)
+	$(Q)$(PYTHON) -m scripts.series.series remove $(if $(filter 1,$(FORCE)),--force)
 	rm -rf build
 
 help:		## this list
@@ -189,18 +189,18 @@ build/.deps: scripts/deps
 build/.series: patches/BASE $(wildcard patches/series patches/*/*.patch) \
 		$(if $(wildcard linux/Makefile),$(if $(LINUX)$(LINUX_TARBALL)$(TOPICS),FORCE),FORCE) \
 		| build/.deps
-	$(Q)$(PYTHON) scripts/series.py apply $(series_args)
+	$(Q)$(PYTHON) -m scripts.series.series apply $(series_args)
 	$(Q)touch $@
 
 _linux: build/.deps
-	$(Q)$(PYTHON) scripts/series.py apply $(series_args)
+	$(Q)$(PYTHON) -m scripts.series.series apply $(series_args)
 	$(Q)touch build/.series
 
 # A changed Kconfig file means to configure anew: the kernel's make would ask.
 -include $(out)/.kconfig.d
 
-$(out)/.configured: .config.uml scripts/config.py $(fragments) | build/.series
-	$(Q)$(PYTHON) scripts/config.py $(out) --variant $(VARIANT) --initramfs $(out)/rootfs.cpio
+$(out)/.configured: .config.uml scripts/kernel/config.py $(fragments) | build/.series
+	$(Q)$(PYTHON) -m scripts.kernel.config $(out) --variant $(VARIANT) --initramfs $(out)/rootfs.cpio
 	$(Q)touch $@
 
 _rootfs: build/.series

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "scripts"))
-import uml  # noqa: E402
+sys.path.insert(0, str(ROOT))
+from scripts.guest import machine, testlist  # noqa: E402
 
 ROOTFS = ROOT / "build/rootfs"
 
@@ -31,7 +31,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """One item for each C test."""
     if "c_test" in metafunc.fixturenames:
-        names = uml.test_names(ROOTFS) if ROOTFS.exists() else []
+        names = testlist.names(ROOTFS) if ROOTFS.exists() else []
         metafunc.parametrize("c_test", names)
 
 
@@ -51,20 +51,20 @@ def cpu() -> int:
     return cpus[int(worker.removeprefix("gw")) % len(cpus)]
 
 
-Boot = Callable[..., uml.Run]
+Boot = Callable[..., machine.Run]
 
 
 @pytest.fixture
 def boot(kernel: Path, cpu: int) -> Boot:
     """Boot the kernel on hostfs: boot(init arguments, *kernel arguments)."""
-    base = uml.hostfs(ROOTFS)
+    base = machine.hostfs(ROOTFS)
 
-    def boot(init_args: str, *kernel_args: str, **options: object) -> uml.Run:
+    def boot(init_args: str, *kernel_args: str, **options: object) -> machine.Run:
         # UML has more than one CPU with seccomp only.
         smp = "smp" in kernel.parent.name and "seccomp=off" not in kernel_args
         # Time for a virtual machine where switches between processes are slow
         options = {"cpu": None if smp else cpu, "timeout": 180, **options}
-        return uml.boot(kernel, [*base, *(["ncpus=2"] if smp else []), *kernel_args],
+        return machine.boot(kernel, [*base, *(["ncpus=2"] if smp else []), *kernel_args],
                         init_args.split(), **options)   # type: ignore[arg-type]
     return boot
 

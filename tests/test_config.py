@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-import config
+from scripts.kernel import config
 
 KCONFIG = {
     "Kconfig": '''

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -26,6 +27,7 @@ TREE = {
 }
 REAL = ("link-vmlinux.sh", "mksysmap", "check-function-names.sh")
 TOOLS = ("kallsyms", "basic/fixdep", "mod/modpost")
+FAST = [sys.executable, "-m", "scripts.kernel.fast"]
 MODPOST = "scripts/mod/modpost -M -o vmlinux.symvers vmlinux.o"
 RELOCATABLE = "ld -r -o vmlinux.o --whole-archive vmlinux.a"
 EXPORT = ('__asm__(".section \\".export_symbol\\",\\"a\\"\\n__export_symbol_b:\\n'
@@ -44,8 +46,9 @@ class Kernel:
             (self.out / folder).mkdir(parents=True)
         for folder in (path, self.tree):
             (folder / "scripts").mkdir()
-        for name in ("fast.py", "common.py"):
-            shutil.copy(ROOT / "scripts" / name, path / "scripts")
+        (path / "scripts/kernel").mkdir()
+        for name in ("kernel/fast.py", "common.py"):
+            shutil.copy(ROOT / "scripts" / name, path / "scripts" / name)
         for name in REAL:
             shutil.copy(ROOT / "linux/scripts" / name, self.tree / "scripts")
         for name in TOOLS:
@@ -95,8 +98,7 @@ class Kernel:
 
     def run(self, *args: str) -> subprocess.CompletedProcess[str]:
         """Run fast.py as the Makefile does."""
-        return subprocess.run([self.path / "scripts/fast.py", self.out, *args],
-                              capture_output=True, text=True)
+        return subprocess.run([*FAST, self.out, *args], cwd=self.path, capture_output=True, text=True)
 
     def edit(self, name: str, old: str, new: str) -> None:
         """Replace text in a file of the tree."""
@@ -217,7 +219,7 @@ def test_interrupted(kernel_of_two: Kernel) -> None:
     (kernel_of_two.out / "scripts/mod/modpost").write_text("#!/bin/sh\nsleep 9\n")
     (kernel_of_two.out / "scripts/mod/modpost").chmod(0o755)
     before = kernel_of_two.program()
-    process = subprocess.Popen([kernel_of_two.path / "scripts/fast.py", kernel_of_two.out],
+    process = subprocess.Popen([*FAST, kernel_of_two.out], cwd=kernel_of_two.path,
                                stderr=subprocess.PIPE, start_new_session=True)
     time.sleep(1)
     os.killpg(process.pid, 2)       # as Ctrl-C does

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-import fetch
+from scripts.series import fetch
 
 # A mirror in a folder: <suite>/<version>.deb. It stands in for apt's tools,
 # for a download that goes on where it stopped, and for what goes wrong.

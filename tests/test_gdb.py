@@ -15,9 +15,9 @@ from typing import NamedTuple
 import pytest
 from conftest import ROOT, ROOTFS
 
-import uml
+from scripts.guest import machine
 
-RUNNER = ["/usr/bin/python3", str(ROOT / "scripts/uml.py")]
+RUNNER = ["/usr/bin/python3", "-m", "scripts.guest.run"]
 STOPS = ROOT / "tests/gdb_stops.py"
 
 pytestmark = pytest.mark.skipif(not shutil.which("gdb"), reason="gdb is not installed")
@@ -337,14 +337,14 @@ def test_attach(kernel: Path, tmp_path: Path) -> None:
         (tmp_path / name).symlink_to(kernel.parent / name)
     done = attach(mine, "1", "")
     assert done.returncode == 2 and "no guest runs" in done.stderr
-    with uml.Guest(mine, [*uml.hostfs(ROOTFS), "--", "hang"]) as guest:
+    with machine.Guest(mine, [*machine.hostfs(ROOTFS), "--", "hang"]) as guest:
         time.sleep(1)
         done = attach(mine, "1", "mm-vma 1\nmm-walk 1 0x400000\ndetach\nquit\n")
         assert '"init"' in done.stdout and re.search(r"^host .*: agrees$", done.stdout, re.M), done
         assert guest.proc.poll() is None
         done = attach(mine, "4711", "")
         assert done.returncode == 2 and "as 4711" in done.stderr
-        with uml.Guest(mine, [*uml.hostfs(ROOTFS), "--", "hang"]):
+        with machine.Guest(mine, [*machine.hostfs(ROOTFS), "--", "hang"]):
             time.sleep(0.5)
             done = attach(mine, "1", "")
             assert done.returncode == 2 and "ATTACH=<pid> chooses one" in done.stderr, done.stderr
@@ -380,7 +380,7 @@ def test_no_debug_info(kernel: Path, tmp_path: Path) -> None:
     stripped = tmp_path / "linux"
     subprocess.run(["strip", "--strip-debug", "-o", stripped, kernel], check=True)
     (tmp_path / "linux-gdb.py").symlink_to(ROOT / "scripts/gdb/linux-gdb.py")
-    said = plain_gdb(stripped, f"set args {' '.join(uml.hostfs(ROOTFS))} -- boot_hello",
+    said = plain_gdb(stripped, f"set args {' '.join(machine.hostfs(ROOTFS))} -- boot_hello",
                      "break do_exit", "run", "mm-page 1", "mm-vma 1")
     assert "Traceback" not in said
     found = re.findall(r"^no debug info for .*: is this a kernel built here", said, re.M)

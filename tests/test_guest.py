@@ -6,7 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import series
+from scripts.series import series
 from conftest import ROOT, Boot
 
 # Of the default program, which has all topics and one CPU

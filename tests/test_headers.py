@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-import check_series
-import headers
+from scripts.judge import check_series
+from scripts.kernel import headers
 
 PATCH = """From 0 Mon Sep 17 00:00:00 2001
 Subject: [PATCH] x

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-import mutants
-import uml
-from commits import git
+from scripts.judge import mutants
+from scripts.guest import ktap, machine
+from scripts.series.commits import git
 
 PATCHES = sorted(mutants.MUTANTS.glob("*/*.patch"))
 
@@ -39,6 +39,6 @@ def test_bad_header(head: str, why: str, tmp_path: Path, monkeypatch: pytest.Mon
     (0, "", "pp", ""), (1, "", "pf", "t1"), (1, "kernel panic: x", "p", "kernel panic: x"),
     (1, "", "ffffff", "t0, t1, t2, t3 and 2 more"), (2, "", "", "status 2")])
 def test_blame(status: int, problem: str, outcomes: str, words: str) -> None:
-    tests = [uml.Test(f"t{n}", {"p": "pass", "f": "fail"}[o], "", "")
+    tests = [ktap.Test(f"t{n}", {"p": "pass", "f": "fail"}[o], "", "")
              for n, o in enumerate(outcomes)]
-    assert mutants.blame(uml.Run(status, problem, tests, "", 1.0, "")) == words
+    assert mutants.blame(machine.Run(status, problem, tests, "", 1.0, "")) == words

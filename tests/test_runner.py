@@ -17,11 +17,11 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, ROOTFS, Boot, in_session, session_with_stub
+from conftest import ROOTFS, Boot, in_session, session_with_stub
 
-import uml
+from scripts.guest import ktap, machine, run, testlist
 
-RUNNER = ["/usr/bin/python3", str(ROOT / "scripts/uml.py")]
+RUNNER = ["/usr/bin/python3", "-m", "scripts.guest.run"]
 needs_busybox = pytest.mark.skipif(not (ROOTFS / "bin/busybox").exists(),
                                    reason="no busybox-static on this machine")
 
@@ -36,8 +36,8 @@ def plain(kernel: Path, *args: str, timeout: int = 300) -> subprocess.CompletedP
 # ---- the program alone
 
 def test_alone_begins_with_everything(kernel: Path) -> None:
-    names, lines = uml.test_names(ROOTFS), list[str]()
-    with uml.Guest(kernel, []) as guest:    # test_guest.py has an item for each
+    names, lines = testlist.names(ROOTFS), list[str]()
+    with machine.Guest(kernel, []) as guest:    # test_guest.py has an item for each
         assert guest.proc.stdout
         for line in guest.proc.stdout:
             lines += [line.decode().strip()] * (not line.startswith(b" "))
@@ -48,10 +48,10 @@ def test_alone_begins_with_everything(kernel: Path) -> None:
 
 def test_alone_runs_some(kernel: Path) -> None:
     done = plain(kernel, "--", "um_kunit*", "thp_zero_*")
-    tests = uml.parse(done.stdout)
+    tests = ktap.parse(done.stdout)
     assert [t.name for t in tests if t.outcome == "pass"] == \
         [t.name for t in tests] == \
-        [name for name in uml.test_names(ROOTFS) if name.startswith(("thp_zero_", "um_kunit"))]
+        [name for name in testlist.names(ROOTFS) if name.startswith(("thp_zero_", "um_kunit"))]
     assert done.returncode == 0 and done.stdout.startswith(f"KTAP version 1\n1..{len(tests)}\n")
     assert done.stdout.endswith(f"# totals: {len(tests)} passed, 0 failed, 0 skipped\n")
 
@@ -67,7 +67,7 @@ def test_alone_does_not_know_a_test(kernel: Path) -> None:
 
 
 def test_alone_lists(kernel: Path) -> None:
-    assert set(uml.test_names(ROOTFS)) <= set(plain(kernel, "--", "list").stdout.split())
+    assert set(testlist.names(ROOTFS)) <= set(plain(kernel, "--", "list").stdout.split())
 
 
 def test_program_is_small_and_static(kernel: Path) -> None:
@@ -177,7 +177,7 @@ def test_panic(mode: str, boot: Boot, nothing_left: list[int]) -> None:
 @pytest.mark.parametrize("mode", ["on", "off"])
 def test_hang(mode: str, boot: Boot, nothing_left: list[int],
               monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(uml, "GRACE", 2)
+    monkeypatch.setattr(machine, "GRACE", 2)
     run = boot("hang", f"seccomp={mode}", timeout=1)
     assert run.status == 1 and run.problem == "hung: silent for 3 s", run
     if shutil.which("gdb"):
@@ -191,7 +191,7 @@ def test_status_of_the_guest(mode: str, boot: Boot, nothing_left: list[int]) -> 
 
 
 def test_babbling_guest(boot: Boot, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(uml, "MAX_OUTPUT", 10)
+    monkeypatch.setattr(machine, "MAX_OUTPUT", 10)
     run = boot("boot_hello")
     assert run.status == 1 and "babbling" in run.problem
 
@@ -253,8 +253,8 @@ def wait_for_guest(runner: int, kernel: Path) -> int:
 def test_pin(pin: bool, kernel: Path, nothing_left: list[int]) -> None:
     if len(os.sched_getaffinity(0)) < 2:
         pytest.skip("this host gives us one CPU")
-    args = [*uml.hostfs(ROOTFS), *([] if pin else ["pin=off"]), "--", "hang"]
-    with uml.Guest(kernel, args) as guest:
+    args = [*machine.hostfs(ROOTFS), *([] if pin else ["pin=off"]), "--", "hang"]
+    with machine.Guest(kernel, args) as guest:
         nothing_left.append(guest.proc.pid)
         masks = None
         while masks is None:    # a program's first stub goes when it calls exec()
@@ -343,7 +343,7 @@ def test_shm_full(kernel: Path) -> None:
 
 def test_too_many_mappings_are_explained() -> None:
     text = "UML ran out of memory on the host side! This can happen due to a memory limitation"
-    assert "vm.max_map_count=" in uml.explain(text, 0)
+    assert "vm.max_map_count=" in machine.explain(text, 0)
 
 
 # ---- the command line
@@ -367,7 +367,7 @@ def test_unknown_test(kernel: Path) -> None:
 def test_globs(kernel: Path) -> None:
     done = cli(kernel, "boot_*", "thp_zero_r*")
     assert done.returncode == 0, done
-    assert [t.name for t in uml.parse(done.stdout)] == ["boot_hello", "thp_zero_read_fault"]
+    assert [t.name for t in ktap.parse(done.stdout)] == ["boot_hello", "thp_zero_read_fault"]
 
 
 def test_too_little_memory(kernel: Path) -> None:
@@ -395,7 +395,7 @@ def test_gdb(kernel: Path) -> None:
 @pytest.mark.parametrize("terse", [True, False])
 def test_terse_console(terse: bool, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     text = b"1..3\n  # a\nok 1 a\n  # b\r\nnot ok 2 b\n[ 1.0] message\n  # c\npanic"
-    console = uml.Console(terse)
+    console = run.Console(terse)
     for at in range(len(text)):
         console.take(text[at:at + 1])
     console.end()
@@ -404,7 +404,7 @@ def test_terse_console(terse: bool, capfdbinary: pytest.CaptureFixture[bytes]) -
 
 
 def test_parse() -> None:
-    tests = uml.parse("KTAP version 1\n1..3\n  # hi\nok 1 a\nnot ok 2 b\nok 3 c # SKIP no swap\n")
+    tests = ktap.parse("KTAP version 1\n1..3\n  # hi\nok 1 a\nnot ok 2 b\nok 3 c # SKIP no swap\n")
     assert [(t.name, t.outcome, t.reason) for t in tests] == [
         ("a", "pass", ""), ("b", "fail", ""), ("c", "skip", "no swap")]
     assert "# hi" in tests[0].output
@@ -414,7 +414,7 @@ def test_parse() -> None:
     "[ 1.0] WARNING: CPU: 0 PID: 1 at mm/x.c:1", "BUG: Bad page map",
     "BUG: KASAN: slab-use-after-free", "WARNING: suspicious RCU usage"])
 def test_splat_outside_of_tests(line: str) -> None:
-    assert uml.stray_splat(f"{line}\nKTAP version 1\n1..1\nok 1 a\n# totals: 1 passed\n") == line
-    assert uml.stray_splat(f"1..1\n{line}\nok 1 a\n# totals: 1 passed\n") == ""
+    assert ktap.stray_splat(f"{line}\nKTAP version 1\n1..1\nok 1 a\n# totals: 1 passed\n") == line
+    assert ktap.stray_splat(f"1..1\n{line}\nok 1 a\n# totals: 1 passed\n") == ""
 
 

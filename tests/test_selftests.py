@@ -5,13 +5,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import conftest  # noqa: F401     # puts scripts/ on the path
+import conftest  # noqa: F401     # puts the project on the path
 import pytest
 
-import selftests
-import selftests_judge as judge
-from common import Fatal
-from selftests_judge import Category, Done, Entry, Known, Program, Result
+from scripts.judge import selftests
+from scripts.judge import expected as judge
+from scripts.common import Fatal
+from scripts.judge.expected import Category, Done, Entry, Known, Program, Result
 
 RULE = "# " + "-" * 20 + "\n"
 CONSOLE = f"""TAP version 13

@@ -59,9 +59,9 @@ class Clone:
             f"deb-sha256: {'0' * 64}\ntarball-sha256: {digest}\n")
 
     def series(self, *args: str, status: int = 0) -> str:
-        """Run scripts/series.py and return what it prints."""
-        done = subprocess.run(["/usr/bin/python3", self.path / "scripts/series.py", *args],
-                              env=self.env, capture_output=True, text=True)
+        """Run scripts/series/series.py and return what it prints."""
+        done = subprocess.run(["/usr/bin/python3", "-m", "scripts.series.series", *args],
+                              cwd=self.path, env=self.env, capture_output=True, text=True)
         assert done.returncode == status, done.stderr
         return done.stdout + done.stderr
 

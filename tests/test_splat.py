@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from conftest import ROOTFS
 
-import uml
+from scripts.guest import machine
 
 # The kernel logs the name of a program that crashes. What a program itself
 # writes to the log doesn't count.
@@ -45,12 +45,12 @@ def rootfs(tmp_path: Path) -> Path:
 
 
 def test_complaint_fails_the_test_that_met_it(kernel: Path, cpu: int, rootfs: Path) -> None:
-    run = uml.boot(kernel, uml.hostfs(rootfs), ["planted", "boot_hello"], cpu=cpu, timeout=60)
+    run = machine.boot(kernel, machine.hostfs(rootfs), ["planted", "boot_hello"], cpu=cpu, timeout=60)
     outcomes = {t.name: t.outcome for t in run.tests}
     assert outcomes == {"planted": "fail", "boot_hello": "pass"}, run.output
     assert run.status == 1 and "# kernel: WARNING:" in run.output
 
 
 def test_complaint_that_was_announced(kernel: Path, cpu: int, rootfs: Path) -> None:
-    run = uml.boot(kernel, uml.hostfs(rootfs), ["announced"], cpu=cpu, timeout=60)
+    run = machine.boot(kernel, machine.hostfs(rootfs), ["announced"], cpu=cpu, timeout=60)
     assert [t.outcome for t in run.tests] == ["pass"], run.output

@@ -10,8 +10,8 @@ from collections.abc import Callable
 import pytest
 from conftest import Boot
 
-import stress
-import uml
+from scripts.judge import stress
+from scripts.guest import machine
 
 WARNING = """\
 KTAP version 1
@@ -23,9 +23,9 @@ KTAP version 1
 """
 
 
-def outcome(output: str, problem: str = "", backtrace: str = "") -> uml.Run:
+def outcome(output: str, problem: str = "", backtrace: str = "") -> machine.Run:
     """How a guest ended."""
-    return uml.Run(int(bool(problem)), problem, [], output, 1.0, backtrace)
+    return machine.Run(int(bool(problem)), problem, [], output, 1.0, backtrace)
 
 
 Play = Callable[..., tuple[int, list[str]]]
@@ -34,14 +34,14 @@ Play = Callable[..., tuple[int, list[str]]]
 @pytest.fixture
 def play(monkeypatch: pytest.MonkeyPatch) -> Play:
     """Run the command on guests that end in given ways; its status and their seeds."""
-    def play(guests: list[uml.Run], *args: str) -> tuple[int, list[str]]:
+    def play(guests: list[machine.Run], *args: str) -> tuple[int, list[str]]:
         seeds, left = [], iter(guests)
 
-        def boot(_kernel: object, args: list[str], *_more: object, **_options: object) -> uml.Run:
+        def boot(_kernel: object, args: list[str], *_more: object, **_options: object) -> machine.Run:
             seeds.extend(a.removeprefix("STRESS_SEED=") for a in args if "STRESS_SEED" in a)
             return next(left)
 
-        monkeypatch.setattr(uml, "boot", boot)
+        monkeypatch.setattr(machine, "boot", boot)
         monkeypatch.setattr(sys, "argv", ["stress.py", *args])
         return stress.command(), seeds
     return play

@@ -14,8 +14,8 @@ import pytest
 from conftest import ROOT, ROOTFS
 from test_gdb import debug
 
-import record
-import uml
+from scripts.pictures import trace
+from scripts.guest import machine
 
 PYTHON = "/usr/bin/python3"
 needs_gdb = pytest.mark.skipif(not shutil.which("gdb"), reason="gdb is not installed")
@@ -24,14 +24,14 @@ needs_gdb = pytest.mark.skipif(not shutil.which("gdb"), reason="gdb is not insta
 def script(name: str, kernel: Path, *args: str, **env: str) -> subprocess.CompletedProcess[str]:
     """Run one of the two."""
     return subprocess.run(
-        [PYTHON, str(ROOT / f"scripts/{name}.py"), "--kernel", str(kernel), *args],
+        [PYTHON, "-m", f"scripts.pictures.{name}", "--kernel", str(kernel), *args], cwd=ROOT,
         capture_output=True, text=True, timeout=300, env={**os.environ, **env},
         stdin=subprocess.DEVNULL)
 
 
 def test_story_of_a_copied_huge_page(kernel: Path) -> None:
-    _, events = record.record(kernel, uml.hostfs(ROOTFS), "thp_cow_child_writes")
-    story = record.Story(events, "thp_cow_child_writes")
+    _, events = trace.record(kernel, machine.hostfs(ROOTFS), "thp_cow_child_writes")
+    story = trace.Story(events, "thp_cow_child_writes")
     assert story.missed == 0 and len(story.folios) == 1 and len(story.steps) < 100
     [pfn] = story.folios
     said = [f"{step}: {step.event.who}" for step in story.steps]
@@ -49,7 +49,7 @@ def test_story_of_a_copied_huge_page(kernel: Path) -> None:
     # An event that is lost is noticed, and so is one that says the wrong thing.
     changes = [i for i, e in enumerate(events) if e.name.startswith("page_ref_mod") and
                e.number("pfn") == pfn]
-    lost = record.Story([e for i, e in enumerate(events) if i != changes[1]],
+    lost = trace.Story([e for i, e in enumerate(events) if i != changes[1]],
                         "thp_cow_child_writes")
     assert lost.missed
 
@@ -58,15 +58,15 @@ def test_story_of_a_copied_huge_page(kernel: Path) -> None:
     ("thp_zero_write_fault", {"none", "huge zero", "pmd"}),
     ("thp_split_debugfs", {"none", "pmd", "page", "migration"})])
 def test_kinds_of_mappings(test: str, kinds: set[str], kernel: Path) -> None:
-    _, events = record.record(kernel, uml.hostfs(ROOTFS), test)
-    story = record.Story(events, test)
+    _, events = trace.record(kernel, machine.hostfs(ROOTFS), test)
+    story = trace.Story(events, test)
     assert {kind for s in story.steps for pages in s.maps.values() for kind in pages} == kinds
     assert story.missed == 0
 
 
 def test_files_of_a_trace(kernel: Path) -> None:
     pytest.importorskip("matplotlib")
-    done = script("record", kernel, "thp_zero_split")
+    done = script("trace", kernel, "thp_zero_split")
     assert done.returncode == 0, done.stderr
     words, image = ROOT / "build/trace/thp_zero_split.txt", ROOT / "build/trace/thp_zero_split.svg"
     assert "build/trace/thp_zero_split.txt: " in done.stdout
@@ -80,11 +80,11 @@ def test_files_of_a_trace(kernel: Path) -> None:
 
 def test_what_repeats_is_told_once() -> None:
     def event(who: str) -> object:
-        return record.Event(0.0, "t-1", "page_ref_mod", {}, [who])
+        return trace.Event(0.0, "t-1", "page_ref_mod", {}, [who])
 
-    steps = [record.Step(event(who), "refs of 1", str(i), str(i + 1), {1: i + 1}, {})
+    steps = [trace.Step(event(who), "refs of 1", str(i), str(i + 1), {1: i + 1}, {})
              for i, who in enumerate(["a", *["get", "put"] * 50, *["b"] * 9, "c"])]
-    told = list(record.compressed(steps))
+    told = list(trace.compressed(steps))
     assert [(s.event.who, s.times) for s in told] == \
         [("a", 1), ("get", 50), ("put", 50), ("b", 9), ("c", 1)]
     assert told[3].old == "101" and told[3].new == "110" and told[3].refs == {1: 110}
@@ -93,13 +93,13 @@ def test_what_repeats_is_told_once() -> None:
 
 def test_what_did_not_fit_is_said(capsys: pytest.CaptureFixture[str], kernel: Path,
                                   monkeypatch: pytest.MonkeyPatch) -> None:
-    def boot(_kernel: Path, _args: list[str], init_args: list[str], **_: object) -> uml.Run:
+    def boot(_kernel: Path, _args: list[str], init_args: list[str], **_: object) -> machine.Run:
         folder = Path(init_args[0].removeprefix("trace="))
         (folder / "trace").write_text("entries: 5\ndropped events: 3\ndropped events: 4\n")
-        return uml.Run(0, "", [], "", 1.0, "")
+        return machine.Run(0, "", [], "", 1.0, "")
 
-    monkeypatch.setattr(uml, "boot", boot)
-    assert record.record(kernel, [], "boot_hello")[1] == []
+    monkeypatch.setattr(machine, "boot", boot)
+    assert trace.record(kernel, [], "boot_hello")[1] == []
     assert "the last 7 events had no room in the buffer" in capsys.readouterr().err
 
 
@@ -108,7 +108,7 @@ def test_parse() -> None:
             " kworker/0:1-12      [000] d..1.     0.000013: <stack trace>\n",
             " => __page_ref_mod\n", " => get_it+0x10/0x20\n", "# comment\n",
             "     a test-b-7       [001] .....     1.5: exit_mmap: \n"]
-    first, second = record.parse(text)
+    first, second = trace.parse(text)
     assert (first.task, first.number("pfn"), first.who) == ("kworker/0:1-12", 16, "get_it")
     assert (second.task, second.name, second.who) == ("a test-b-7", "exit_mmap", "?")
 
@@ -143,7 +143,7 @@ def test_free_pages_are_what_the_kernel_counts(kernel: Path) -> None:
     assert free and free[1] == free[2] and "use (9, 'anon')" in said, said
 
 
-@pytest.mark.parametrize("name", ["record", "pagemap"])
+@pytest.mark.parametrize("name", ["trace", "pagemap"])
 def test_bad_input(name: str, kernel: Path, tmp_path: Path) -> None:
     for test, why in (("", "which test? T=<test>"), ("thp_cow_*", "one test at a time: thp_cow_"),
                       ("thp_cow_chid", "no test 'thp_cow_chid'; near: ")):

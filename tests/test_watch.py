@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from conftest import ROOT, in_session
 
-import watch
+from scripts.guest import watch
 
 # "Builds" linux/a.c, slowly, into a program, and runs that: it says what is in
 # the source. A source with an error doesn't build. Like make it compares times.
@@ -34,16 +34,16 @@ class Session:
     """A watch in a folder of its own."""
 
     def __init__(self, folder: Path) -> None:
-        (folder / "scripts").mkdir()
-        for name in ("watch.py", "common.py"):
-            shutil.copy(ROOT / "scripts" / name, folder / "scripts")
+        (folder / "scripts/guest").mkdir(parents=True)
+        for name in ("guest/watch.py", "common.py"):
+            shutil.copy(ROOT / "scripts" / name, folder / "scripts" / name)
         for name in ("linux", "rootfs"):
             (folder / name).mkdir()
         self.source = folder / "linux/a.c"
         self.source.write_text("one\n")
         (folder / "fakemake").write_text(MAKE)
         self.process = subprocess.Popen(
-            [sys.executable, folder / "scripts/watch.py", "sh", "fakemake"], text=True,
+            [sys.executable, "-m", "scripts.guest.watch", "sh", "fakemake"], text=True, cwd=folder,
             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True)
 
     def verdict(self) -> str:

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The tests in random order, some at a time, killed at random, short of memory,
- * with allocations that fail: see scripts/stress.py. What the tests say doesn't
+ * with allocations that fail: see scripts/judge/stress.py. What the tests say doesn't
  * matter here; what the kernel says does, and init reads that.
  *
  * STRESS_SEED decides everything, STRESS_SECS says how long it takes. The same

@@ -21,7 +21,7 @@ static int copy_coverage(const char *path, const struct stat *st, int type,
 	snprintf(to, sizeof(to), GCOV_OUT "%s", path + strlen(GCOV));
 	out = open(to, O_WRONLY | O_CREAT | O_TRUNC, 0644);
 	if (out < 0)
-		return 0;	/* not wanted: see scripts/judge/gcov.py */
+		return 0;	/* not wanted: see scripts/judge/coverage.py */
 	in = open(path, O_RDONLY);
 	while ((len = read(in, data, sizeof(data))) > 0)
 		if (write(out, data, len) != len)

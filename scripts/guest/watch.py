@@ -1,4 +1,3 @@
-#!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
 """Run a make command at every save below linux/ and rootfs/, and say what came out.
 
@@ -18,7 +17,7 @@ import sys
 import time
 from pathlib import Path
 
-from common import ROOT, Fatal, main, say
+from scripts.common import ROOT, Fatal, main, say
 
 WATCHED = ("linux", "rootfs")
 SETTLE = 0.1    # seconds without a save until it starts: an editor saves in steps

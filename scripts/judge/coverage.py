@@ -1,10 +1,9 @@
-#!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
 """Which test executes which line of the kernel.
 
 It runs each C test in a guest of its own, keeps what it executed next to the
 kernel, in coverage.json, and says which of the series' lines no test executes.
-With the record of build/gcov, `make run T=changed` chooses the tests that execute
+By what was measured with build/gcov, `make run T=changed` chooses the tests that execute
 the lines that were changed in linux/ since the series was applied.
 """
 
@@ -21,151 +20,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import series
-import uml
-from commits import git, ref
-from common import BUILD, LINUX, Fatal, main, run, say
+from scripts.series import series
+from scripts.guest import machine, testlist
+from scripts.guest.changed import BOOTS, MEASURED, Measured, load
+from scripts.series.commits import git, ref
+from scripts.common import BUILD, LINUX, Fatal, main, run, say
 
-RECORD = BUILD / "gcov/coverage.json"
 BAR = 90        # percent of each topic's lines that tests have to execute
-# What the kernel executes before its first test, in some ways to boot it: their
-# kernel arguments. In a record each of them is a test.
-BOOTS = {"(boot)": "ROOT", "(boot embedded)": "", "(boot ptrace)": "ROOT seccomp=off",
-         "(boot unpinned)": "ROOT pin=off"}
-HUNK = re.compile(r"@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@")
-
-
-class Record(NamedTuple):
-    """What was measured, on which sources."""
-
-    tree: str                                       # git commit of the sources
-    lines: dict[str, list[int]]                     # of a file, those with code
-    functions: dict[str, list[tuple[int, int]]]     # of a file, first and last line
-    tests: dict[str, dict[str, list[int]]]          # of a test, lines it executed
-
-
-class Hunk(NamedTuple):
-    """Lines old[0] up to, not including, old[1] became new[0] up to new[1]."""
-
-    old: tuple[int, int]
-    new: tuple[int, int]
-
-
-# ---- which tests matter
-
-def hunks(diff: str) -> dict[str, list[Hunk]]:
-    """The hunks of `git diff -U0 --no-prefix --no-renames`, by their files."""
-    result: dict[str, list[Hunk]] = {}
-    old = name = ""
-    for line in diff.splitlines():
-        if line.startswith("diff --git "):
-            name = ""
-        elif line.startswith("--- ") and not name:
-            old = line[4:]
-        elif line.startswith("+++ ") and not name:
-            name = line[4:] if line[4:] != "/dev/null" else old
-            result[name] = []
-        elif m := HUNK.match(line):
-            ranges = []
-            for start, count in ((m[1], m[2]), (m[3], m[4])):
-                size = int(count or 1)
-                first = int(start) + (not size)     # git names the line before
-                ranges.append((first, first + size))
-            result[name].append(Hunk(*ranges))
-    return result
-
-
-def carry(changed: tuple[int, int], since: list[Hunk]) -> set[int]:
-    """The lines of an older file that a range of lines of the newer one stands for.
-
-    Lines that were only added stand for their neighbours.
-
-    Args:
-        since: what changed from the older file to the newer.
-    """
-    first, last = changed
-    lines: set[int] = set()
-    rest = set(range(first, last))
-    for old, new in since:
-        if new[0] <= last and first <= new[1]:
-            lines.update(range(*old) if old[0] < old[1] else (old[0] - 1, old[0]))
-            rest -= set(range(*new))
-    shift = {line: sum(h.old[1] - h.old[0] - h.new[1] + h.new[0] for h in since
-                       if h.new[1] <= line) for line in rest}
-    return lines | {line + shift[line] for line in rest}
-
-
-def choose(record: Record, changed: dict[str, list[set[int]]]) -> tuple[set[str], list[str]]:
-    """The tests that execute changed lines, and what is to be said about it.
-
-    Where no test does, or the lines have no code, it is those that execute the
-    function around; where that isn't enough to tell, it is all tests.
-
-    Args:
-        changed: for each file the lines of each change, as in the record.
-    """
-    tests, words = set[str](), list[str]()
-    everything = set(record.tests) - set(BOOTS)
-
-    def executing(name: str, lines: set[int]) -> set[str]:
-        return {t for t, files in record.tests.items() if not lines.isdisjoint(files.get(name, ()))}
-
-    for name, changes in changed.items():
-        if name not in record.lines:
-            tests |= everything
-            words.append(f"{name} isn't in the coverage record: all tests")
-            continue
-        for lines in changes:
-            around = {n for first, last in record.functions[name]
-                      if not lines.isdisjoint(range(first, last + 1))
-                      for n in range(first, last + 1)}
-            found = executing(name, lines) or executing(name, around)
-            if (found and found <= set(BOOTS)) or not (found or around):
-                tests |= everything
-                words.append(f"{name}:{min(lines)} is executed at boot only: all tests" if found
-                             else f"{name}:{min(lines)} is outside of functions: all tests")
-            elif not found:
-                words.append(f"{name}:{min(lines)}: no test executes this function")
-            tests |= found - set(BOOTS)
-    return tests, words
-
-
-def load(path: Path) -> Record | None:
-    """A record, if there is one."""
-    if not path.exists():
-        return None
-    return Record(**json.loads(path.read_text()))
-
-
-def changed_tests(rootfs: Path) -> list[str]:
-    """The tests that `T=changed` means; none if nothing changed."""
-    def diff(old: str, *files: str) -> dict[str, list[Hunk]]:
-        return hunks(git("diff", "-U0", "--no-prefix", "--no-renames", "--no-ext-diff",
-                                "--no-color", old, "--", *files))
-
-    changes = diff(series.SERIES_REF)
-    if not changes:
-        say("nothing in linux/ changed since the series was applied: nothing to run")
-        return []
-    names = uml.test_names(rootfs)
-    record = load(RECORD)
-    if not record:
-        say("no record of what the tests execute: all tests; `make coverage` makes one")
-        return names
-    since = diff(record.tree, *changes)
-    tests, words = choose(record, {
-        name: [carry(hunk.new, since.get(name, [])) for hunk in parts]
-        for name, parts in changes.items()})
-    for line in words:
-        say(line)
-    tests |= set(names) - set(record.tests)     # new ones
-    chosen = [name for name in names if name in tests]
-    say(f"{len(chosen)} of {len(names)} tests execute what changed in {', '.join(changes)}")
-    return chosen
-
-
-# ---- measuring
-
 def gcov_tool() -> str:
     """The gcov of the compiler that builds the kernel.
 
@@ -195,13 +56,13 @@ def decode(tool: str, folder: Path) -> Iterable[dict[str, Any]]:
         yield from files
 
 
-def measure(job: tuple[Path, Path, str, str]) -> tuple[str, Record, uml.Run]:
+def measure(job: tuple[Path, Path, str, str]) -> tuple[str, Measured, machine.Run]:
     """Run one test and see what the kernel executed meanwhile.
 
     Args:
         job: the kernel, the rootfs folder, the gcov to use, and the test or one of BOOTS.
 
-    Returns: the test, a record of it alone, and how the guest ended.
+    Returns: the test, what was measured of it alone, and how the guest ended.
     """
     kernel, rootfs, tool, test = job
     lines: dict[str, set[int]] = {}
@@ -214,8 +75,8 @@ def measure(job: tuple[Path, Path, str, str]) -> tuple[str, Record, uml.Run]:
             link = folder / note.relative_to(kernel.parent)
             link.parent.mkdir(parents=True, exist_ok=True)
             link.symlink_to(note)
-        args = BOOTS.get(test, "ROOT").replace("ROOT", " ".join(uml.hostfs(rootfs)))
-        result = uml.boot(kernel, args.split(),
+        args = BOOTS.get(test, "ROOT").replace("ROOT", " ".join(machine.hostfs(rootfs)))
+        result = machine.boot(kernel, args.split(),
                           [f"gcov={name}", "list" if test in BOOTS else test])
         for file in decode(tool, folder):
             path = kernel.parent / file["file"]
@@ -227,19 +88,19 @@ def measure(job: tuple[Path, Path, str, str]) -> tuple[str, Record, uml.Run]:
                 (f["start_line"], f["end_line"]) for f in file["functions"])
             if hit := {e["line_number"] for e in file["lines"] if e["count"]}:
                 executed.setdefault(source, set()).update(hit)
-    return test, Record("", {n: sorted(v) for n, v in lines.items()},
+    return test, Measured("", {n: sorted(v) for n, v in lines.items()},
                         {n: sorted(v) for n, v in functions.items()},
                         {test: {n: sorted(v) for n, v in executed.items()}}), result
 
 
-def measure_all(kernel: Path, rootfs: Path) -> tuple[Record, list[str]]:
-    """Run each test and write the record of all.
+def measure_all(kernel: Path, rootfs: Path) -> tuple[Measured, list[str]]:
+    """Run each test and write what was measured of all.
 
-    Returns: the record, and what went wrong in tests.
+    Returns: that, and what went wrong in tests.
     """
     tree = git("stash", "create") or git("rev-parse", "HEAD")
-    tool, names, problems = gcov_tool(), [*BOOTS, *uml.test_names(rootfs)], []
-    record = Record(tree, {}, {}, {})
+    tool, names, problems = gcov_tool(), [*BOOTS, *testlist.names(rootfs)], []
+    measured = Measured(tree, {}, {}, {})
     with concurrent.futures.ProcessPoolExecutor(len(os.sched_getaffinity(0))) as pool:
         jobs = [(kernel, rootfs, tool, name) for name in names]
         for done, (test, part, result) in enumerate(pool.map(measure, jobs), 1):
@@ -247,18 +108,18 @@ def measure_all(kernel: Path, rootfs: Path) -> tuple[Record, list[str]]:
                 problems.append(f"{test}: no data: {result.problem or result.output[-300:]}")
             elif result.status:
                 problems.append(f"{test}: fails: {result.problem or 'see `make run`'}")
-            record.tests.update(part.tests)
+            measured.tests.update(part.tests)
             for name in part.lines:
-                record.lines[name] = sorted({*record.lines.get(name, ()), *part.lines[name]})
-                record.functions[name] = sorted({*record.functions.get(name, ()),
+                measured.lines[name] = sorted({*measured.lines.get(name, ()), *part.lines[name]})
+                measured.functions[name] = sorted({*measured.functions.get(name, ()),
                                                  *part.functions[name]})
             if done % 10 == 0:
                 say(f"{done} of {len(names)} tests")
-    path = kernel.parent / RECORD.name
+    path = kernel.parent / MEASURED.name
     new = path.with_suffix(".new")
-    new.write_text(json.dumps(record._asdict()))
+    new.write_text(json.dumps(measured._asdict()))
     new.rename(path)
-    return record, problems
+    return measured, problems
 
 
 # ---- what no test executes
@@ -309,7 +170,7 @@ class Topic(NamedTuple):
         return 100 * len(self.executed) / (len(self.executed) + len(self.missed) or 1)
 
 
-def judge(record: Record, lines: dict[str, dict[int, str]],
+def judge(measured: Measured, lines: dict[str, dict[int, str]],
           sources: dict[str, str]) -> dict[str, Topic]:
     """Sort the series' lines by topic and by whether a test executes them.
 
@@ -319,8 +180,8 @@ def judge(record: Record, lines: dict[str, dict[int, str]],
     """
     topics: dict[str, Topic] = {}
     for name, owned in lines.items():
-        code = set(record.lines.get(name, ()))
-        executed = {n for files in record.tests.values() for n in files.get(name, ())}
+        code = set(measured.lines.get(name, ()))
+        executed = {n for files in measured.tests.values() for n in files.get(name, ())}
         rows = sources[name].splitlines()
         unmeasured = {n for body in bodies(sources[name]) if code.isdisjoint(body)
                       for n in body if re.search(r"\w", rows[n - 1])}
@@ -350,7 +211,7 @@ def report(topics: dict[str, Topic], sources: dict[str, str]) -> int:
     return int(any(of.percent() < BAR for of in topics.values()))
 
 
-def html(record: Record, lines: Iterable[str], out: Path) -> None:
+def html(measured: Measured, lines: Iterable[str], out: Path) -> None:
     """Show files as pages; a line's count is the number of tests that execute it.
 
     Args:
@@ -361,8 +222,8 @@ def html(record: Record, lines: Iterable[str], out: Path) -> None:
         return
     info = []
     for name in lines:
-        count = dict.fromkeys(record.lines.get(name, ()), 0)
-        for files in record.tests.values():
+        count = dict.fromkeys(measured.lines.get(name, ()), 0)
+        for files in measured.tests.values():
             for line in files.get(name, ()):
                 count[line] += 1
         info += [f"SF:{LINUX / name}", *(f"DA:{n},{c}" for n, c in sorted(count.items())),
@@ -376,21 +237,21 @@ def command() -> int:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kernel", type=Path, default=RECORD.parent / "linux")
+    parser.add_argument("--kernel", type=Path, default=MEASURED.parent / "linux")
     parser.add_argument("--rootfs", type=Path, default=BUILD / "rootfs")
-    parser.add_argument("--report", action="store_true", help="of the last record")
+    parser.add_argument("--report", action="store_true", help="of what was measured last")
     options = parser.parse_args()
     out = options.kernel.absolute().parent
-    if options.report and (record := load(out / RECORD.name)):
+    if options.report and (measured := load(out / MEASURED.name)):
         problems: list[str] = []
     else:
-        record, problems = measure_all(out / "linux", options.rootfs)
+        measured, problems = measure_all(out / "linux", options.rootfs)
     lines = series_lines()
     sources = {name: (LINUX / name).read_text() for name in lines}
     for problem in problems:
         say(problem)
-    status = report(judge(record, lines, sources), sources)
-    html(record, lines, out)
+    status = report(judge(measured, lines, sources), sources)
+    html(measured, lines, out)
     return status or int(bool(problems))
 
 

@@ -1,4 +1,3 @@
-#!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
 """Record a test: what moved a folio's references, and how its range was mapped.
 
@@ -18,9 +17,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-import plot
-import uml
-from common import BUILD, ROOT, Fatal, main, say
+from scripts.pictures import plot
+from scripts.guest import machine
+from scripts.common import BUILD, ROOT, Fatal, main, say
 
 # What is recorded; a topic adds its own group, if the kernel has it.
 GROUPS = ("page_ref", "page_table_check", "huge_memory", "thp", "migrate", "mmap", "tlb", "ksm",
@@ -256,7 +255,7 @@ def picture(story: Story, test: str, path: Path) -> None:
     pyplot.close(figure)
 
 
-def record(kernel: Path, args: list[str], test: str) -> tuple[uml.Run, list[Event]]:
+def record(kernel: Path, args: list[str], test: str) -> tuple[machine.Run, list[Event]]:
     """Run a test with the events recorded.
 
     Raises:
@@ -265,7 +264,7 @@ def record(kernel: Path, args: list[str], test: str) -> tuple[uml.Run, list[Even
     with tempfile.TemporaryDirectory(prefix="uml-mm-") as name:
         folder = Path(name)
         (folder / "events").write_text("".join(f"{group}\n" for group in GROUPS))
-        run = uml.boot(kernel, args, [f"trace={folder}", test], timeout=600)
+        run = machine.boot(kernel, args, [f"trace={folder}", test], timeout=600)
         try:
             text = (folder / "trace").read_text(errors="replace").splitlines(keepends=True)
         except OSError:

@@ -4,14 +4,14 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from common import LINUX, PATCHES, ROOT, Fatal, run
-from headers import in_patch
+from scripts.common import LINUX, PATCHES, ROOT, Fatal, run
 
 # The committer where none is configured.
 AS_US = ("-c", "user.name=uml-mm", "-c", "user.email=uml-mm@localhost")
@@ -59,6 +59,12 @@ def subject_of(path: str) -> str:
     """The subject of a patch file."""
     with tempfile.TemporaryDirectory() as folder:
         return mail((PATCHES / path).read_bytes(), Path(folder), ROOT)[0].get("Subject", "")
+
+
+def in_patch(text: str) -> list[str]:
+    """The files that a patch changes, creates or deletes."""
+    return sorted({path for pair in re.findall(r"^diff --git a/(\S+) b/(\S+)$", text, re.M)
+                   for path in pair})
 
 
 def touched(patches: Iterable[Patch]) -> list[str]:

@@ -1,4 +1,3 @@
-#!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
 """The patch series and linux/: one is made from the other, both ways.
 
@@ -26,11 +25,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-import fetch
-from commits import (AS_US, DoesNotApply, Patch, commit_patches, git, merge_onto, ref,
+from scripts.series import fetch
+from scripts.series.commits import (AS_US, DoesNotApply, Patch, commit_patches, git, merge_onto, ref,
                      sparse_series, subject_of, under_way)
-from common import BUILD, LINUX, PATCHES, ROOT, Fatal, main, say
-from tarball import import_tarball
+from scripts.common import BUILD, LINUX, PATCHES, ROOT, Fatal, main, say
+from scripts.series.tarball import import_tarball
 
 BASE_REF = "refs/worktree/uml-mm/base"
 SERIES_REF = "refs/worktree/uml-mm/series"
@@ -317,7 +316,7 @@ def apply(own_tree: Path | None = None, tarball: Path | None = None, topics: str
             f"patches/{failure.patch} doesn't apply: "
             f"{'; '.join(re.findall(r'error: (.*)', failure.why)) or failure.why}. "
             f"linux/ stands at the patch before it. Change the patch and run make again, or "
-            f"go on with `cd linux && git am -3 $(../scripts/series.py todo)` and "
+            f"go on with `cd linux && git am -3 $(cd .. && python3 -m scripts.series.series todo)` and "
             f"`make patches`")
     say(f"linux/ has {the_series(chosen)}: {len(commits)} patches, "
         f"{len(commits) - same} of them new"

@@ -1,4 +1,3 @@
-#!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
 """Make a kernel configuration from fragments and prove that it kept every line.
 
@@ -16,9 +15,9 @@ import subprocess
 from pathlib import Path
 from typing import NamedTuple
 
-import series
-from commits import Patch
-from common import LINUX, PATCHES, ROOT, Fatal, main, say
+from scripts.series import series
+from scripts.series.commits import Patch
+from scripts.common import LINUX, PATCHES, ROOT, Fatal, main, say
 
 SETTING = re.compile(r"CONFIG_(\w+)=(.*)|# CONFIG_(\w+) is not set")
 TOKEN = re.compile(r'''"[^"]*"|'[^']*'|\$\((?:[^()]|\([^()]*\))*\)|&&|\|\||[!<>]=|'''

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """What real allocators leave of page tables: VmPTE and RSS over time, as a plot.
 
-Debian's jemalloc and tcmalloc serve scripts/churn.c, in guests whose root is the
+Debian's jemalloc and tcmalloc serve churn.c, in guests whose root is the
 host's, by a kernel that frees empty page tables and by one that does as mainline.
 """
 
@@ -11,9 +11,9 @@ import re
 import subprocess
 from pathlib import Path
 
-import plot
-import uml
-from common import BUILD, ROOT, Fatal, say
+from scripts.pictures import plot
+from scripts.guest import machine
+from scripts.common import BUILD, ROOT, Fatal, say
 
 # Both give memory back after a second of not being used, not ten.
 ALLOCATORS = {
@@ -45,7 +45,7 @@ def run(kernel: Path, name: str) -> Samples:
         Fatal: it failed, or found a block changed.
     """
     file, environment = ALLOCATORS[name]
-    guest = uml.boot(kernel, [*uml.hostfs(Path("/")), f"init={BUILD / 'churn'}",
+    guest = machine.boot(kernel, [*machine.hostfs(Path("/")), f"init={BUILD / 'churn'}",
                               f"LD_PRELOAD={library(file)}", environment])
     if guest.status:
         raise Fatal(f"{name}: {guest.problem or guest.output[-500:]}")
@@ -80,7 +80,7 @@ def measure(on: Path, off: Path) -> None:
     """
     if subprocess.run([ROOT / "scripts/deps", "allocators"]).returncode:
         raise Fatal("without these packages there is nothing to measure")
-    subprocess.run(["gcc", "-O2", "-Wall", "-o", BUILD / "churn", ROOT / "scripts/churn.c",
+    subprocess.run(["gcc", "-O2", "-Wall", "-o", BUILD / "churn", ROOT / "scripts/measure/churn.c",
                     "-lpthread"], check=True)
     results = {name: {kind: run(kernel, name) for kind, kernel in (("off", off), ("on", on))}
                for name in ALLOCATORS}

@@ -1,4 +1,3 @@
-#!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
 """Prove that every patch applies, passes checkpatch --strict, builds and boots.
 
@@ -20,12 +19,12 @@ import subprocess
 import time
 from pathlib import Path
 
-import config
-import headers
-import series
-import uml
-from commits import DoesNotApply, Patch, commit_patches, git, ref, touched
-from common import BUILD, LINUX, PATCHES, Fatal, main, say
+from scripts.kernel import config
+from scripts.kernel import headers
+from scripts.series import series
+from scripts.guest import machine
+from scripts.series.commits import DoesNotApply, Patch, commit_patches, git, ref, touched
+from scripts.common import BUILD, LINUX, PATCHES, Fatal, main, say
 
 WORK = BUILD / "series"
 TREE = WORK / "linux"
@@ -110,8 +109,8 @@ def boots(variant: str) -> str:
     """Boot the kernel at hand to a verdict of one trivial test; what failed."""
     value = next(line.value for line in config.read_fragments("default")
                  if line.symbol == "CMDLINE")
-    args = shlex.split(value)[0].split() + uml.hostfs(BUILD / "rootfs")
-    run = uml.boot(WORK / variant / "linux", args, ["boot_hello"], timeout=20)
+    args = shlex.split(value)[0].split() + machine.hostfs(BUILD / "rootfs")
+    run = machine.boot(WORK / variant / "linux", args, ["boot_hello"], timeout=20)
     if run.status:
         return f"doesn't boot: {run.problem or run.output.strip()[-300:]}"
     return ""

@@ -1,4 +1,3 @@
-#!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
 """Prove that the tests notice what they are for.
 
@@ -20,11 +19,11 @@ import sys
 import time
 from pathlib import Path
 
-import config
-import headers
-import uml
-from commits import git
-from common import BUILD, ROOT, Fatal, main, say
+from scripts.kernel import config
+from scripts.kernel import headers
+from scripts.guest import machine, testlist
+from scripts.series.commits import git, in_patch
+from scripts.common import BUILD, ROOT, Fatal, main, say
 
 MUTANTS = ROOT / "tests/mutants"
 WORK = BUILD / "mutants"
@@ -49,13 +48,13 @@ def names_of(patch: Path) -> list[str]:
     found = re.findall(r"^Tests: *(.+)$", head, re.M)
     if not found:
         raise Fatal(f"{patch.relative_to(ROOT)}: no line 'Tests: NAME ...'")
-    return uml.match(" ".join(found).split(), BUILD / "rootfs")
+    return testlist.match(" ".join(found).split(), BUILD / "rootfs")
 
 
-def run(variant: str, tests: list[str]) -> uml.Run:
+def run(variant: str, tests: list[str]) -> machine.Run:
     """Boot the kernel at hand with some tests."""
-    args = [*uml.hostfs(BUILD / "rootfs"), *(["ncpus=2"] if "smp" in variant else [])]
-    return uml.boot(WORK / variant / "linux", args, tests, timeout=TIMEOUT)
+    args = [*machine.hostfs(BUILD / "rootfs"), *(["ncpus=2"] if "smp" in variant else [])]
+    return machine.boot(WORK / variant / "linux", args, tests, timeout=TIMEOUT)
 
 
 def build(variant: str) -> None:
@@ -85,7 +84,7 @@ def prepare(variant: str) -> None:
         raise Fatal(dropped[0])
 
 
-def blame(result: uml.Run) -> str:
+def blame(result: machine.Run) -> str:
     """Who caught a mutant, in a few words; empty if nobody did."""
     failed = [t.name for t in result.tests if t.outcome == "fail"]
     if result.problem:
@@ -99,7 +98,7 @@ def caught(name: str, patch: Path, variant: str, tests: list[str]) -> bool:
     """Build a mutant, run its tests, and print and return whether one failed."""
     start = time.monotonic()
     text, out = patch.read_text(), WORK / variant
-    changed = {name for name in headers.in_patch(text) if name.endswith(".h")}
+    changed = {name for name in in_patch(text) if name.endswith(".h")}
     git("reset", "-q", "--hard", tree=TREE)
     try:
         git("apply", patch, tree=TREE)

@@ -13,11 +13,7 @@ import re
 import subprocess
 from pathlib import Path
 
-
-def in_patch(text: str) -> list[str]:
-    """The files that a patch changes, creates or deletes."""
-    return sorted({path for pair in re.findall(r"^diff --git a/(\S+) b/(\S+)$", text, re.M)
-                   for path in pair})
+from scripts.series.commits import in_patch
 
 
 def users_of(text: str, tree: Path) -> tuple[list[str], bool]:

@@ -1,4 +1,3 @@
-#!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
 """Get the kernel that patches/BASE names and print the path of its tarball.
 
@@ -23,7 +22,7 @@ import urllib.request
 from pathlib import Path
 from typing import NamedTuple
 
-from common import PATCHES, Fatal, main, say
+from scripts.common import PATCHES, Fatal, main, say
 
 SUITES = ("trixie-backports", "sid", "forky")
 MORE_SUITES = ("experimental",)     # only for a version that somebody asks for

@@ -1,4 +1,3 @@
-#!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
 """Run the kernel's own tools/testing/selftests/mm in guests and judge them.
 
@@ -23,9 +22,9 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import uml
-from common import BUILD, LINUX, ROOT, Fatal, main
-from selftests_judge import (RECORD, Category, Done, Known, compare, learn, parse,
+from scripts.guest import machine
+from scripts.common import BUILD, LINUX, ROOT, Fatal, main
+from scripts.judge.expected import (RECORD, Category, Done, Known, compare, learn, parse,
                              read_record, write_record)
 
 SOURCE = LINUX / "tools/testing/selftests/mm"
@@ -134,10 +133,10 @@ class Job(NamedTuple):
 
 def run(job: Job) -> Done:
     """Boot a guest for a category and follow it to its end."""
-    args = [*uml.hostfs(Path("/")), f"init={ROOT / 'scripts/selftests-init'}", *MEMORY, *job.append]
+    args = [*machine.hostfs(Path("/")), f"init={ROOT / 'scripts/judge/selftests-init'}", *MEMORY, *job.append]
     words = [str(job.folder), str(job.modules), job.category, *job.only]
     sink: Callable[[bytes], object] = sys.stdout.buffer.write if job.live else len
-    guest = uml.boot(job.kernel, args, words, timeout=LIMIT, sink=sink)
+    guest = machine.boot(job.kernel, args, words, timeout=LIMIT, sink=sink)
     sys.stdout.flush()
     problem = guest.problem if not guest.problem.startswith("kernel complaint") else ""
     if not problem and "\n# SUMMARY: " not in guest.output:
@@ -170,7 +169,7 @@ def show_known(runs: Iterable[Done], known: dict[str, Category], all_of: Iterabl
 
 def worker(cpus: multiprocessing.Queue[int]) -> None:
     """Prepare a process of the pool: its own CPU, and an end with its parent."""
-    ctypes.CDLL(None).prctl(uml.PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+    ctypes.CDLL(None).prctl(machine.PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     cpu = cpus.get()
     if cpu >= 0:

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from common import Fatal, run
+from scripts.common import Fatal, run
 
 BLOCK = 512
 MAGIC = {b"\xfd7zXZ\0": ["xz", "-T0", "-dc"], b"\x1f\x8b": ["gzip", "-dc"],

@@ -1,4 +1,3 @@
-#!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
 """Measure what the sandbox is quick or slow at, or what a mechanism costs and gives.
 
@@ -24,16 +23,16 @@ from functools import partial
 from pathlib import Path
 from statistics import median
 
-import allocators
-import fast
-import uml
-from common import BUILD, LINUX, ROOT, Fatal, main
-from config import clean_env
+from scripts.measure import allocators
+from scripts.kernel import fast
+from scripts.guest import machine
+from scripts.common import BUILD, LINUX, ROOT, Fatal, main
+from scripts.kernel.config import clean_env
 
 CASES = {"seccomp, pinned": ["seccomp=on"], "seccomp, not pinned": ["seccomp=on", "pin=off"],
          "ptrace, pinned": ["seccomp=off"]}
 EDITED = LINUX / "mm/huge_memory.c"
-TEST = ROOT / "rootfs/boot_hello.c"
+TEST = ROOT / "rootfs/tests/mm/boot_hello.c"
 ZERO = {"per mapping": "", "per mm": "huge-zero-per-mm", "persistent": "huge-zero-persistent"}
 ZERO_WORK = {"read": (30, 0), "populate": (300, 1)}     # rounds, by MADV_POPULATE_READ
 PHASES = ("check", "compile", "link")       # as fast.py prints them; then the boot
@@ -48,7 +47,7 @@ def measure(kernel: Path, args: list[str], program: str) -> dict[str, float]:
         Fatal: the guest failed.
     """
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    run = uml.boot(kernel, [*uml.hostfs(BUILD / "rootfs"), *args], [program], timeout=600)
+    run = machine.boot(kernel, [*machine.hostfs(BUILD / "rootfs"), *args], [program], timeout=600)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     if run.status:

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from common import ROOT, Fatal
-from uml import SPLAT
+from scripts.common import ROOT, Fatal
+from scripts.guest.ktap import SPLAT
 
 RECORD = ROOT / "tests/selftests.txt"
 # Lines that explain nothing: frames, totals, marks of run_vmtests.sh.

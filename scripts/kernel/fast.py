@@ -1,4 +1,3 @@
-#!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
 """Rebuild the kernel after an edit without Kbuild; status 3: only Kbuild can.
 
@@ -30,7 +29,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
 
-from common import LINUX, main
+from scripts.common import LINUX, main
 
 TREE = LINUX.resolve()
 KBUILD = 3          # exit status: this is Kbuild's to do

@@ -1,4 +1,3 @@
-#!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
 """A picture of the guest's memory by page: before a test, at its end, after it.
 
@@ -16,9 +15,9 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
-import plot
-import uml
-from common import BUILD, ROOT, Fatal, main
+from scripts.pictures import plot
+from scripts.guest import debugger
+from scripts.common import BUILD, ROOT, Fatal, main
 
 LINE = 512      # pages
 USES = {"free": "#eeeeee", "anon": "#4c9be8", "ksm": "#76d7c4", "file": "#58b368",
@@ -36,7 +35,7 @@ def record(kernel: Path, args: list[str], test: str) -> Moments:
     """
     with tempfile.TemporaryDirectory(prefix="uml-mm-") as folder:
         path = f"{folder}/pages"
-        gdb = [*uml.gdb_command(kernel), "-batch", "-ex", "python import mm.snapshot",
+        gdb = [*debugger.gdb_command(kernel), "-batch", "-ex", "python import mm.snapshot",
                "-ex", f"python mm.snapshot.record({test!r}, {path!r})", "--args", str(kernel),
                f"uml_dir={folder}/", *args, "--", "timeout=86400", test]
         done = subprocess.run(gdb, stdin=subprocess.DEVNULL, capture_output=True, text=True)

@@ -1,4 +1,3 @@
-#!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
 """Guest after guest in which tests run in parallel, short of memory, and are killed.
 
@@ -13,8 +12,8 @@ import argparse
 import random
 import time
 
-import uml
-from common import Fatal, main, say
+from scripts.guest import ktap, machine
+from scripts.common import Fatal, main, say
 
 SECONDS = 25    # that a guest runs tests
 # What a kernel complains of ends it, so that nothing hides the first backtrace.
@@ -25,10 +24,10 @@ STRICT = ["panic_on_warn=1", "oops=panic", "sysctl.kernel.hung_task_timeout_secs
 TAIL = 60       # lines of the console before the complaint, and after it
 
 
-def complaint(run: uml.Run) -> tuple[str, str]:
+def complaint(run: machine.Run) -> tuple[str, str]:
     """What a guest failed of, in a line, and the console around it; empty if it didn't."""
     lines = run.output.splitlines()
-    at = next((i for i, line in enumerate(lines) if uml.SPLAT.search(line)), None)
+    at = next((i for i, line in enumerate(lines) if ktap.SPLAT.search(line)), None)
     if at is None and not run.status:
         return "", ""
     problem = lines[at].strip() if at is not None else run.problem or f"status {run.status}"
@@ -39,7 +38,7 @@ def complaint(run: uml.Run) -> tuple[str, str]:
 def command() -> int:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    uml.guest_options(parser)
+    machine.guest_options(parser)
     parser.add_argument("--minutes", type=float, default=5)
     parser.add_argument("--seed", type=int, help="of the first guest")
     options = parser.parse_args()
@@ -49,8 +48,8 @@ def command() -> int:
     start = time.monotonic()
     while True:
         print(f"seed {seed}", flush=True)
-        run = uml.boot(options.kernel,
-                       [*uml.guest_args(options), *STRICT,
+        run = machine.boot(options.kernel,
+                       [*machine.guest_args(options), *STRICT,
                         f"STRESS_SEED={seed}", f"STRESS_SECS={SECONDS}"],
                        ["bench_stress"], timeout=3 * SECONDS)
         problem, console = complaint(run)

@@ -8,8 +8,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import uml
-from common import Fatal
+from scripts.guest import machine, testlist
+from scripts.common import Fatal
 
 
 def matplotlib() -> ModuleType:
@@ -43,6 +43,6 @@ def one_test(doc: str | None) -> tuple[Path, list[str], str]:
     parser = argparse.ArgumentParser(description=doc,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("test", help="the test to draw")
-    uml.guest_options(parser)
+    machine.guest_options(parser)
     options = parser.parse_args()
-    return options.kernel, uml.guest_args(options), uml.match_one(options.test, options.rootfs)
+    return options.kernel, machine.guest_args(options), testlist.match_one(options.test, options.rootfs)

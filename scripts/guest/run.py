@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Boot linux/linux and judge what it did: the only way that this project boots."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+import termios
+from collections.abc import Sequence
+from pathlib import Path
+
+from scripts.common import main, say
+from scripts.guest import changed, testlist
+from scripts.guest.debugger import debug
+from scripts.guest.machine import TEST_TIMEOUT, Guest, boot, guest_args, guest_options
+
+
+def shell(kernel: Path, args: Sequence[str]) -> int:
+    """An interactive shell in a guest on this terminal; returns its status."""
+    tty = termios.tcgetattr(0) if os.isatty(0) else None
+    stdin = None if tty or not os.path.samestat(os.fstat(0), os.stat(os.devnull)) \
+        else subprocess.PIPE
+    signal.signal(signal.SIGINT, lambda *_: None)   # Ctrl-C belongs to the guest
+    try:
+        with Guest(kernel, [*args, "--", "sh"], stdin=stdin, stdout=None) as guest:
+            return guest.proc.wait()
+    finally:
+        if tty:
+            termios.tcsetattr(0, termios.TCSADRAIN, tty)
+
+
+class Console:
+    """Show a guest's console on stdout as it comes.
+
+    The tests' own lines are indented. When terse, only those of a test that
+    fails are shown, or of the one in which the guest ended.
+    """
+
+    def __init__(self, terse: bool) -> None:
+        self.terse = terse
+        self.rest = b""
+        self.held: list[bytes] = []
+
+    def take(self, data: bytes) -> None:
+        """Show what came."""
+        *lines, self.rest = (self.rest + data).split(b"\n")
+        for line in lines:
+            line = line.rstrip(b"\r") + b"\n"
+            if self.terse and line.startswith(b"  "):
+                self.held.append(line)
+                continue
+            if line.startswith(b"ok "):
+                self.held.clear()
+            elif line.startswith(b"not ok "):
+                self.flush()
+            sys.stdout.buffer.write(line)
+        sys.stdout.buffer.flush()
+
+    def flush(self) -> None:
+        """Show what was held back."""
+        sys.stdout.buffer.write(b"".join(self.held))
+        self.held.clear()
+
+    def end(self) -> None:
+        """Show the rest, at the guest's end."""
+        self.flush()
+        sys.stdout.buffer.write(self.rest)
+        sys.stdout.buffer.flush()
+
+
+def command() -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("tests", nargs="*", metavar="TEST",
+                        help="names or globs, all for none; or a verb of init's")
+    guest_options(parser)
+    parser.add_argument("--embedded", action="store_true",
+                        help="boot the rootfs inside the kernel instead")
+    parser.add_argument("--timeout", type=int, default=TEST_TIMEOUT, metavar="SECS",
+                        help="for one test (default %(default)s)")
+    parser.add_argument("--verbose", action="store_true",
+                        help="show the output of passing tests, even of more than one")
+    parser.add_argument("--shell", action="store_true", help="an interactive shell instead")
+    parser.add_argument("--gdb", metavar="PLACE", nargs="?", const="",
+                        help="under gdb, stopped at a function or file:line")
+    parser.add_argument("--attach", metavar="PID",
+                        help="gdb on the guest that runs already, 1 for the only one")
+    options = parser.parse_args()
+    args = options.append.split() if options.embedded else guest_args(options)
+    if options.attach:
+        return debug(options.kernel, [], [], attach=options.attach)
+    if options.shell:
+        return shell(options.kernel, args)
+    tests: list[str] = options.tests
+    if tests == ["changed"]:
+        tests = changed.changed_tests(options.rootfs)
+        if not tests:
+            return 0
+    elif tests and tests[0] not in testlist.VERBS and not options.embedded:
+        tests = testlist.match(tests, options.rootfs)
+    if options.gdb is not None:
+        if options.gdb and not tests:
+            tests = testlist.names(options.rootfs)
+        return debug(options.kernel, args, tests, stop_at=options.gdb)
+
+    console = Console(terse=len(tests) != 1 and not options.verbose)
+    try:
+        run = boot(options.kernel, args, tests, timeout=options.timeout, sink=console.take)
+    finally:
+        console.end()
+    if run.backtrace:
+        print(run.backtrace, file=sys.stderr)
+    if run.problem:
+        say(run.problem)
+    return run.status
+
+
+if __name__ == "__main__":
+    main(command)
