@@ -27,7 +27,7 @@ static inline bool huge_zero_counts(const char *what)
 	int fd = open(HUGE_ZERO "counted", O_RDONLY | O_CLOEXEC);
 
 	if (fd < 0 || read(fd, text, sizeof(text) - 1) <= 0)
-		ksft_exit_fail_perror(HUGE_ZERO "counted");
+		ksft_exit_skip("no references of the huge zero page in debugfs\n");
 	close(fd);
 	text[strcspn(text, "\n")] = 0;
 	return !strcmp(text, what);
@@ -115,8 +115,6 @@ static inline void huge_zero_start(unsigned int plan)
 	ksft_print_header();
 	if (!thp_available())
 		ksft_exit_skip("no transparent huge pages in this kernel\n");
-	if (access(HUGE_ZERO "counted", F_OK))
-		ksft_exit_skip("no references of the huge zero page in debugfs\n");
 	if (!huge_zero_counts("mappings"))
 		ksft_exit_skip("this kernel doesn't count mappings\n");
 	ksft_set_plan(plan);
