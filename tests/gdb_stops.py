@@ -4,7 +4,7 @@
 import time
 
 import gdb
-from mm import kernel, mms, page, refs, snapshot, tables
+from mm import about, kernel, mms, page, refs, snapshot, tables
 
 # Ways in which a command could lie, each of which a test has to notice.
 LIES = {
@@ -17,8 +17,8 @@ LIES = {
     "entry": lambda: patch(tables, "pfn_in", lambda level, value: (value >> 12) + 1),
     "usage": lambda: patch(tables, "kind_of", lambda level, value, old=tables.kind_of:
                            "swap" if old(level, value) == "page" else old(level, value)),
-    "owner": lambda: patch(page, "owner_of", lambda pfn: page.Owner(True, 0, 0, "me", 1, [], [])),
-    "cgroup": lambda: patch(page, "cgroup_of", lambda folio: "/ (inode 1)"),
+    "owner": lambda: patch(about, "owner_of", lambda pfn: about.Owner(True, 0, 0, "me", 1, [], [])),
+    "cgroup": lambda: patch(about, "cgroup_of", lambda folio: "/ (inode 1)"),
     "tables": lambda: patch(tables, "deposits", lambda mm: 0),
     "host": lambda: patch(tables, "va", lambda physical: 0x60000000),
 }

@@ -52,6 +52,30 @@ def test_rooms() -> None:
     assert not full
 
 
+ORDER = ["series", "kernel", "guest", "judge", "measure", "pictures"]
+
+
+def test_rooms_import_one_way() -> None:
+    """A room of scripts/ imports nothing from those after it, but pictures serve measure."""
+    for path in ROOT.glob("scripts/*/*.py"):
+        room = path.parent.name
+        for other in re.findall(r"^\s*(?:from|import) scripts\.(\w+)", path.read_text(), re.M):
+            if room in ORDER and other in ORDER and (room, other) != ("measure", "pictures"):
+                assert ORDER.index(other) <= ORDER.index(room), path
+
+
+def test_gdb_modules_import_no_circle() -> None:
+    """They have an order, and none imports another inside a function."""
+    needs = {path.stem: set(re.findall(r"^from mm\.(\w+) import", path.read_text(), re.M))
+             for path in ROOT.glob("scripts/gdb/mm/*.py")}
+    for path in ROOT.glob("scripts/gdb/mm/*.py"):
+        assert not re.search(r"^ +from mm\b", path.read_text(), re.M), path
+    while needs:
+        free = {name for name, wanted in needs.items() if not wanted & set(needs)}
+        assert free, needs
+        needs = {name: wanted for name, wanted in needs.items() if name not in free}
+
+
 def test_tests_by_name() -> None:
     """Each test that the page of tests names, by name or glob, exists."""
     table = (ROOT / "tests/README.md").read_text()

@@ -11,11 +11,12 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import gdb
+from mm.about import folio_of, owner_of
 from mm.constants import const
 from mm.kernel import (Command, Error, Struct, address_of, field, has_field, has_symbol, number,
                        per_cpu, read, say, symbol, type_of, u64)
 from mm.mms import Mm, Vma, flag_set, mms
-from mm.page import Folio, folio_of, owner_of, page_size
+from mm.page import Folio, page_size
 from mm.stop import each_cpu, frames, one_line, points_to, say_doubts, sleepers, variables
 from mm.tables import all_tables, kind_of, shift_of
 

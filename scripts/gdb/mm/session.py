@@ -6,9 +6,10 @@ from __future__ import annotations
 import os
 
 import gdb
+from mm.about import MmPage
+from mm.areas import MmVma
 from mm.kernel import Command, Error, text
-from mm.mms import MmVma, current
-from mm.page import MmPage
+from mm.mms import current
 from mm.refs import MmBreakRefs, MmHugeZero, MmRefs
 from mm.tables import MmPtes, MmWalk
 from mm.zones import MmBuddy, MmLru

@@ -9,8 +9,7 @@ from typing import NamedTuple
 
 import gdb
 from mm.constants import const
-from mm.kernel import (Struct, function_at, has_field, has_symbol, number, read, say, symbol,
-                       u64)
+from mm.kernel import Struct, function_at, has_field, has_symbol, number, read, say, symbol, u64
 from mm.mms import Mm, current, tasks
 from mm.page import Folio, memmap, page_size
 
@@ -24,7 +23,7 @@ CHANGING = re.compile(
     r"wp_page_copy|set_huge_pmd|__folio_(add|remove)_|folio_(add|remove)_(new_)?(anon_|file_)?rmap|"
     r"set_pte_range|finish_fault|migrate_(folio|pages|huge)|folio_migrate_|__folio_migrate|"
     r"hugetlb_(fault|wp|no_page)|copy_hugetlb|__unmap_hugepage|move_hugetlb|"
-    r"(__)?swap_cache_(add|del|replace)|swapcache_|shrink_folio_list|__remove_mapping|"
+    r"(__)?swap_cache_(add|del|replace)|shrink_folio_list|__remove_mapping|"
     r"__filemap_(add|remove)|filemap_(add|remove|unaccount)|page_cache_delete|truncate_|"
     r"prep_compound|__free_frozen|free_frozen|__free_one_page|rmqueue|lru_(add|gen)|lruvec_|"
     r"isolate_|move_folios_to_lru|folio_batch_move|um_tlb_sync|update_p[tm]|handle_pte_fault")

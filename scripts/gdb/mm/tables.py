@@ -15,6 +15,7 @@ from mm.kernel import (Command, Error, Struct, address_of, enum, evaluate, field
                        has_symbol, list_of, number, per_cpu, read, say, u64)
 from mm.mms import Mm, Vma, mm_of
 from mm.page import Folio, Page, max_pfn, pa, va
+from mm.stop import say_doubts
 
 LEVELS = ("pgd", "pud", "pmd", "pte")       # the p4d is folded into the pgd
 
@@ -298,7 +299,6 @@ brought up to date."""
     def run(self, args: list[str]) -> None:
         if len(args) < 2:
             raise self.usage()
-        from mm.stop import say_doubts
         mm, address = mm_of(args[0]), int(evaluate(self.only(args[1:]))) & (1 << 64) - 1
         vma = mm.vma_at(address)
         if vma:
@@ -337,7 +337,6 @@ compares what all tables take with what the kernel has counted (VmPTE)."""
     name = "mm-ptes"
 
     def run(self, args: list[str]) -> None:
-        from mm.stop import say_doubts
         mm, tables, used_all = mm_of(self.only(args)), 0, 0
         upper, deposited, pmd = 0, deposits(mm), shift_of("pmd")
         for level, base, pfn, _, values in all_tables(mm):

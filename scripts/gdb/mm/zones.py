@@ -7,43 +7,16 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import gdb
+from mm.about import cgroup_path, folio_of
 from mm.constants import const
+from mm.freelists import pages_on, pcp_lists, zones
 from mm.kernel import (Command, Struct, enum, field, has_field, has_symbol, list_of, names, number,
-                       per_cpu, say, symbol, text, u64)
-from mm.page import Folio, Page, cgroup_path, folio_of, memmap, page_size
+                       per_cpu, say, text, u64)
+from mm.page import Folio, Page
 from mm.stop import say_doubts
 
 
-def zones() -> Iterator[Struct]:
-    """The zones that have pages."""
-    all_zones = symbol("contig_page_data")["node_zones"]
-    for index in range(all_zones.type.range()[1] + 1):
-        zone = Struct("struct zone", int(all_zones[index].address))
-        if zone["present_pages"]:
-            yield zone
-
-
-def pages_on(head: int) -> Iterator[int]:
-    """The pfns of the pages on a list."""
-    for page in list_of(head, "struct page", "lru"):
-        yield (page - memmap()) // page_size()
-
-
 # ---- free pages
-
-def pcp_lists() -> Iterator[tuple[str, int, list[int]]]:
-    """The allocator's per-CPU lists: (zone, order, first pages of blocks)."""
-    kinds, costly = enum("migratetype")["MIGRATE_PCPTYPES"], const("PAGE_ALLOC_COSTLY_ORDER")
-    lists = field("struct per_cpu_pages", "lists")
-    for zone in zones():
-        for _, pageset in per_cpu(zone["per_cpu_pageset"]):
-            for index in range(lists.elements):
-                order = index // kinds
-                if order > costly:
-                    order = const("PMD_SHIFT") - const("PAGE_SHIFT")
-                heads = list(pages_on(pageset + lists.offset + index * lists.size))
-                if heads:
-                    yield text(zone["name"]), order, heads
 
 
 def zone_counter(zone: Struct, item: str) -> int:
@@ -191,4 +164,3 @@ which), or not for reclaim."""
                 f"; {lru.counted} pages counted, they are on no list"
             gdb.write(f"  {lru.name:16}{len(folios):7} folios{sum(folios):8} pages{verdict}\n")
         say_doubts()
-
