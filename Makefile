@@ -20,8 +20,10 @@ tree := linux
 out := $(CURDIR)/build/$(VARIANT)
 rootfs := $(CURDIR)/build/rootfs
 append := $(if $(findstring smp,$(VARIANT)),ncpus=2) $(APPEND)
+# What each verb that judges writes its results to, for other programs
+json := $(if $(JSON),--json '$(JSON)')
 uml := $(PYTHON) -m scripts.guest.run --kernel $(out)/linux --timeout $(TIMEOUT) \
-	$(if $(filter-out 0,$(V)),--verbose) --append '$(append)'
+	$(if $(filter-out 0,$(V)),--verbose) --append '$(append)' $(json)
 
 fragments := $(patsubst %,scripts/variants/%.config,$(filter-out default,$(subst +, ,$(VARIANT))))
 series_args := $(if $(LINUX),--linux '$(LINUX)') \
@@ -94,7 +96,7 @@ xdist = $(if $(shell $(PYTHON) -c 'import xdist; print(1)' 2>/dev/null),\
 	patches rebase check-series kernel deps clean distclean help
 
 ## Run
-run:		## build, run the tests T="name glob ..." (all for none; changed: see coverage)
+run:		## build, run the tests T="name glob ..." (all for none; changed: see coverage) JSON=<file>
 ifeq ($(T),)
 	+$(Q)$(lock); $(MAKE) --no-print-directory _embed 9>&-
 	$(Q)$(uml) --embedded
@@ -115,7 +117,7 @@ selftests:	## the kernel's own selftests/mm: T="category program ..." RECORD=1
 	+$(Q)$(lock); $(MAKE) --no-print-directory _selftests 9>&-
 	$(Q)$(PYTHON) -m scripts.judge.selftests --kernel $(out)/linux --modules $(out)/modules \
 		--append '$(append)' $(if $(filter-out 0,$(V)),--verbose) \
-		$(if $(filter 1,$(RECORD)),--record) -- $(foreach t,$(T),'$(t)')
+		$(if $(filter 1,$(RECORD)),--record) $(json) -- $(foreach t,$(T),'$(t)')
 
 list: kernel	## the names of the tests
 	$(Q)$(uml) list
@@ -140,15 +142,15 @@ bench: kernel	## faults; B=loop, flush, huge-zero, pte-ref, hvo, team, tail-refs
 coverage: covered := $(if $(findstring gcov,$(VARIANT)),$(VARIANT),gcov)
 coverage:	## the series' lines that no test executes; T=changed runs tests by it
 	+$(Q)$(lock); $(MAKE) --no-print-directory _embed VARIANT=$(covered) 9>&-
-	$(Q)$(PYTHON) -m scripts.judge.coverage --kernel build/$(covered)/linux
+	$(Q)$(PYTHON) -m scripts.judge.coverage --kernel build/$(covered)/linux $(json)
 
 stress: kernel	## tests in parallel, starved and killed at random: MINUTES=<n> SEED=<n>
 	$(Q)$(PYTHON) -m scripts.judge.stress --kernel $(out)/linux --append '$(append)' \
-		$(if $(MINUTES),--minutes '$(MINUTES)') $(if $(SEED),--seed '$(SEED)')
+		$(if $(MINUTES),--minutes '$(MINUTES)') $(if $(SEED),--seed '$(SEED)') $(json)
 
 mutants:	## prove that the tests catch M="name glob ..." (all for none)
 	+$(Q)$(lock); $(MAKE) --no-print-directory _rootfs 9>&-
-	$(Q)$(PYTHON) -m scripts.judge.mutants $(foreach m,$(M),'$(m)')
+	$(Q)$(PYTHON) -m scripts.judge.mutants $(json) $(foreach m,$(M),'$(m)')
 
 ## Change the kernel
 linux:		## make linux/ from patches/ (LINUX=<git tree> LINUX_TARBALL=<file> TOPICS="...")
@@ -162,7 +164,7 @@ rebase: build/.deps	## put the series on another kernel: BASE=<package version|t
 
 check-series:	## every patch applies, builds, boots and passes checkpatch --strict; FROM=<patch>
 	+$(Q)$(lock); $(MAKE) --no-print-directory _rootfs 9>&-
-	$(Q)$(PYTHON) -m scripts.judge.check_series $(if $(FROM),--from '$(FROM)')
+	$(Q)$(PYTHON) -m scripts.judge.check_series $(json) $(if $(FROM),--from '$(FROM)')
 
 ## Build
 kernel:		## build it; VARIANT=smp+kasan and the like, see scripts/variants

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import argparse
+import json
 import os
 import signal
 import subprocess
@@ -42,6 +44,24 @@ def run(*argv: str | os.PathLike[str], cwd: Path | None = None,
         why = os.fsdecode(done.stderr).strip() or f"exit status {done.returncode}"
         raise Fatal(f"{' '.join(map(str, argv[:3]))}: {why}")
     return done.stdout.decode(errors="surrogateescape")
+
+
+def json_option(parser: argparse.ArgumentParser) -> None:
+    """The option of every script that judges; write_json() takes it."""
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there, too")
+
+
+def write_json(path: Path | None, **fields: object) -> None:
+    """Write results for other programs, if the user has asked for them.
+
+    Raises:
+        Fatal: the file can't be written.
+    """
+    if path:
+        try:
+            path.write_text(json.dumps(fields, indent=1) + "\n")
+        except OSError as why:
+            raise Fatal(f"JSON={path}: {why.strerror}") from None
 
 
 def main(command: Callable[[], int | None]) -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import pty
 import re
@@ -418,3 +419,14 @@ def test_splat_outside_of_tests(line: str) -> None:
     assert ktap.stray_splat(f"1..1\n{line}\nok 1 a\n# totals: 1 passed\n") == ""
 
 
+
+
+def test_results_as_json(kernel: Path, tmp_path: Path) -> None:
+    path = tmp_path / "results.json"
+    done = cli(kernel, "--json", str(path), "boot_hello")
+    assert done.returncode == 0
+    results = json.loads(path.read_text())
+    assert results["status"] == 0 and [t["name"] for t in results["tests"]] == ["boot_hello"]
+    assert results["tests"][0]["outcome"] == "pass" and "ok 1" in results["tests"][0]["output"]
+    done = cli(kernel, "--json", str(tmp_path / "none/results.json"), "boot_hello")
+    assert done.returncode == 2 and "results.json: No such file" in done.stderr

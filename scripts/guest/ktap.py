@@ -12,7 +12,7 @@ from scripts.common import ROOT
 # a test runs, where a test may announce one.
 SPLAT = re.compile("|".join(map(re.escape, re.findall(
     r'^SPLAT\("(.*)"\)', (ROOT / "rootfs/init/splats.h").read_text(), re.M))))
-RESULT = re.compile(r"(ok|not ok) \d+ (\S+)(?: # SKIP ?(.*))?$")
+RESULT = re.compile(r"(not ok|ok) \d+(?: -)? ?(.*)$")
 PANIC = re.compile(r"Kernel panic - not syncing: (.*)")
 
 
@@ -25,13 +25,33 @@ class Test(NamedTuple):
     output: str
 
 
+class Result(NamedTuple):
+    """A result line of KTAP or TAP 13."""
+
+    outcome: str        # "pass", "fail" or "skip" (XFAIL too)
+    name: str
+    directive: str      # "SKIP", "XFAIL" and the like, also other words after the #
+    reason: str         # what follows the directive
+
+
+def result_of(line: str) -> Result | None:
+    """What a line says if it is a result; the only reader of such lines."""
+    m = RESULT.match(line)
+    if not m:
+        return None
+    name, _, rest = m[2].partition("# ")
+    directive, _, reason = rest.strip().partition(" ")
+    outcome = "fail" if m[1] == "not ok" else "skip" if directive in ("SKIP", "XFAIL") else "pass"
+    return Result(outcome, name.strip(), directive, reason)
+
+
 def parse(output: str) -> list[Test]:
     """The tests of a console's KTAP."""
     tests, own = list[Test](), list[str]()
     for line in output.splitlines():
-        if m := RESULT.match(line):
-            outcome = "fail" if m[1] == "not ok" else "pass" if m[3] is None else "skip"
-            tests.append(Test(m[2], outcome, m[3] or "", "\n".join(own)))
+        if result := result_of(line):
+            reason = result.reason if result.outcome == "skip" else ""
+            tests.append(Test(result.name, result.outcome, reason, "\n".join(own)))
             own = []
         else:
             own.append(line)

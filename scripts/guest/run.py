@@ -12,7 +12,7 @@ import termios
 from collections.abc import Sequence
 from pathlib import Path
 
-from scripts.common import main, say
+from scripts.common import json_option, main, say, write_json
 from scripts.guest import changed, testlist
 from scripts.guest.debugger import debug
 from scripts.guest.machine import TEST_TIMEOUT, Guest, boot, guest_args, guest_options
@@ -88,6 +88,7 @@ def command() -> int:
                         help="under gdb, stopped at a function or file:line")
     parser.add_argument("--attach", metavar="PID",
                         help="gdb on the guest that runs already, 1 for the only one")
+    json_option(parser)
     options = parser.parse_args()
     args = options.append.split() if options.embedded else guest_args(options)
     if options.attach:
@@ -115,6 +116,8 @@ def command() -> int:
         print(run.backtrace, file=sys.stderr)
     if run.problem:
         say(run.problem)
+    write_json(options.json, status=run.status, problem=run.problem, seconds=run.seconds,
+               tests=[test._asdict() for test in run.tests])
     return run.status
 
 

@@ -24,7 +24,7 @@ from scripts.kernel import headers
 from scripts.series import series
 from scripts.guest import machine
 from scripts.series.commits import DoesNotApply, Patch, commit_patches, git, ref, touched
-from scripts.common import BUILD, LINUX, PATCHES, Fatal, main, say
+from scripts.common import BUILD, LINUX, PATCHES, Fatal, json_option, main, say, write_json
 
 WORK = BUILD / "series"
 TREE = WORK / "linux"
@@ -144,7 +144,9 @@ def command() -> int:
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--from", dest="first", default="",
                         help="the patch to begin with, a part of its path")
-    first = parser.parse_args().first
+    json_option(parser)
+    options = parser.parse_args()
+    first = options.first
     if not LINUX.exists() or not series.is_ours(LINUX):
         raise Fatal("there is no linux/: `make linux` makes it")
     patches = series.read_patches()
@@ -170,7 +172,8 @@ def command() -> int:
         git("-c", "checkout.workers=0", "worktree", "add", "-qf", "--detach", TREE, base)
     ours = config.added_options(patches)
     topics = [series.topic_of(patch.path) if patch else "" for patch, _ in steps]
-    bad, kept, begun = 0, 0, time.monotonic()
+    kept, begun = 0, time.monotonic()
+    found: dict[str, list[str]] = {}
     for n, (patch, commit) in enumerate(steps):
         start = time.monotonic()
         git("reset", "-q", "--hard", commit, tree=TREE)
@@ -190,7 +193,9 @@ def command() -> int:
               f"# {kept} options, {time.monotonic() - start:.0f} s", flush=True)
         for text in problems:
             print(f"  {text}", flush=True)
-        bad += bool(problems)
+        found[patch.path if patch else "the base"] = problems
+        write_json(options.json, patches=found)
+    bad = sum(map(bool, found.values()))
     print(f"# {len(steps) - 1} patches{'' if first else ' and the base'}, {bad} with problems, "
           f"{(time.monotonic() - begun) / 60:.0f} minutes")
     return min(bad, 1)

@@ -24,7 +24,7 @@ from scripts.series import series
 from scripts.guest import machine, testlist
 from scripts.guest.changed import BOOTS, MEASURED, Measured, load
 from scripts.series.commits import git, ref
-from scripts.common import BUILD, LINUX, Fatal, main, run, say
+from scripts.common import BUILD, LINUX, Fatal, json_option, main, run, say, write_json
 
 BAR = 90        # percent of each topic's lines that tests have to execute
 def gcov_tool() -> str:
@@ -240,6 +240,7 @@ def command() -> int:
     parser.add_argument("--kernel", type=Path, default=MEASURED.parent / "linux")
     parser.add_argument("--rootfs", type=Path, default=BUILD / "rootfs")
     parser.add_argument("--report", action="store_true", help="of what was measured last")
+    json_option(parser)
     options = parser.parse_args()
     out = options.kernel.absolute().parent
     if options.report and (measured := load(out / MEASURED.name)):
@@ -250,7 +251,10 @@ def command() -> int:
     sources = {name: (LINUX / name).read_text() for name in lines}
     for problem in problems:
         say(problem)
-    status = report(judge(measured, lines, sources), sources)
+    topics = judge(measured, lines, sources)
+    status = report(topics, sources)
+    write_json(options.json, problems=problems,
+               topics={name: topic._asdict() for name, topic in topics.items()})
     html(measured, lines, out)
     return status or int(bool(problems))
 

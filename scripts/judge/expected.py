@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from scripts.common import ROOT, Fatal
-from scripts.guest.ktap import SPLAT
+from scripts.guest.ktap import SPLAT, result_of
 
 RECORD = ROOT / "tests/selftests.txt"
 # Lines that explain nothing: frames, totals, marks of run_vmtests.sh.
@@ -108,15 +108,14 @@ def judge(program: Program, inner: list[str], status: int | None, problem: str) 
     for line in inner:
         if m := re.match(r"1\.\.(\d+)(?: # SKIP ?(.*))?$", line):
             planned, said = planned + int(m[1]), m[2] or said
-        elif m := re.match(r"(not ok|ok) \d+(?: -)? ?(.*)$", line):
-            name, _, directive = m[2].partition("# ")
-            kind, _, cause = directive.strip().partition(" ")
-            skip = kind in ("SKIP", "XFAIL")
-            outcome = "fail" if m[1] == "not ok" else "skip" if skip else "pass"
-            if not name.strip():
-                name, cause = cause, ""
-            cause = "" if outcome == "pass" else (cause if skip else directive.strip()) or said
-            program.results.append(Result(outcome, steady(name), steady(cause)))
+        elif result := result_of(line):
+            name, cause = result.name, result.reason
+            if result.outcome == "fail":
+                cause = f"{result.directive} {result.reason}".strip()
+            if not name:
+                name, cause = result.reason, ""
+            cause = "" if result.outcome == "pass" else cause or said
+            program.results.append(Result(result.outcome, steady(name), steady(cause)))
             said = ""
         elif not NOISE.search(line):
             said = steady(line.strip("# \t"))

@@ -23,7 +23,7 @@ from scripts.kernel import config
 from scripts.kernel import headers
 from scripts.guest import machine, testlist
 from scripts.series.commits import git, in_patch
-from scripts.common import BUILD, ROOT, Fatal, main, say
+from scripts.common import BUILD, ROOT, Fatal, json_option, main, say, write_json
 
 MUTANTS = ROOT / "tests/mutants"
 WORK = BUILD / "mutants"
@@ -94,8 +94,8 @@ def blame(result: machine.Run) -> str:
     return ", ".join(failed[:4]) + (f" and {len(failed) - 4} more" if len(failed) > 4 else "")
 
 
-def caught(name: str, patch: Path, variant: str, tests: list[str]) -> bool:
-    """Build a mutant, run its tests, and print and return whether one failed."""
+def caught(name: str, patch: Path, variant: str, tests: list[str]) -> str:
+    """Build a mutant, run its tests, and print and return what came of it."""
     start = time.monotonic()
     text, out = patch.read_text(), WORK / variant
     changed = {name for name in in_patch(text) if name.endswith(".h")}
@@ -120,7 +120,7 @@ def caught(name: str, patch: Path, variant: str, tests: list[str]) -> bool:
     else:
         verdict = f"caught  by {culprits}" if culprits else f"MISSED  by all of {', '.join(tests)}"
     print(f"{name:40} {time.monotonic() - start:5.1f} s  {verdict}", flush=True)
-    return verdict.startswith("caught")
+    return verdict
 
 
 def command() -> int:
@@ -128,7 +128,9 @@ def command() -> int:
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("mutants", nargs="*", help="like um/03-lost-sync, or globs; all for none")
-    wanted = parser.parse_args().mutants
+    json_option(parser)
+    options = parser.parse_args()
+    wanted = options.mutants
     patches = {str(p.relative_to(MUTANTS).with_suffix("")): p
                for p in sorted(MUTANTS.glob("*/*.patch"))}
     chosen = [n for n in patches if not wanted or any(fnmatch.fnmatch(n, w) for w in wanted)]
@@ -137,7 +139,7 @@ def command() -> int:
     tests = {name: names_of(patches[name]) for name in chosen}
     variants = {name: variant_of(patches[name]) for name in chosen}
 
-    missed = 0
+    verdicts: dict[str, str] = {}
     for variant in sorted(set(variants.values())):
         mine = [name for name in chosen if variants[name] == variant]
         everything = sorted({test for name in mine for test in tests[name]})
@@ -149,8 +151,11 @@ def command() -> int:
             print(clean.output[-3000:], file=sys.stderr)
             raise Fatal(f"the unmutated kernel fails: {blame(clean)}")
         say(f"the unmutated kernel passes {len(everything)} tests")
-        missed += sum(not caught(name, patches[name], variant, tests[name]) for name in mine)
+        for name in mine:
+            verdicts[name] = caught(name, patches[name], variant, tests[name])
     git("reset", "-q", "--hard", tree=TREE)
+    missed = sum(not verdict.startswith("caught") for verdict in verdicts.values())
+    write_json(options.json, mutants=verdicts)
     print(f"# {len(chosen)} mutants, {len(chosen) - missed} caught, {missed} not")
     return min(missed, 1)
 

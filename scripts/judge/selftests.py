@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from scripts.guest import machine
-from scripts.common import BUILD, LINUX, ROOT, Fatal, main
+from scripts.common import BUILD, LINUX, ROOT, Fatal, json_option, main, write_json
 from scripts.judge.expected import (RECORD, Category, Done, Known, compare, learn, parse,
                              read_record, write_record)
 
@@ -186,6 +186,7 @@ def command() -> int:
     parser.add_argument("--append", default="", metavar="ARGS", help="more kernel arguments")
     parser.add_argument("--record", action="store_true", help=f"rewrite {RECORD.name}")
     parser.add_argument("--verbose", action="store_true", help="show what the programs print")
+    json_option(parser)
     options = parser.parse_args()
     folder = BUILD / "selftests/bin"
     head, known = read_record(RECORD.read_text() if RECORD.exists() else "")
@@ -226,6 +227,9 @@ def command() -> int:
     show_known(runs, known, [] if options.words else sorted(known))
     if not options.words:
         bad += [f"{c}: vanished" for c in known if c not in found and not known[c].never]
+    write_json(options.json, worse=bad, better=good, programs={
+        f"{done.category}/{program.name}": [result._asdict() for result in program.results]
+        for done in runs for program in done.programs})
     for line in good:
         print(f"better: {line}")
     for line in bad:

@@ -13,7 +13,7 @@ import random
 import time
 
 from scripts.guest import ktap, machine
-from scripts.common import Fatal, main, say
+from scripts.common import Fatal, json_option, main, say, write_json
 
 SECONDS = 25    # that a guest runs tests
 # What a kernel complains of ends it, so that nothing hides the first backtrace.
@@ -41,11 +41,12 @@ def command() -> int:
     machine.guest_options(parser)
     parser.add_argument("--minutes", type=float, default=5)
     parser.add_argument("--seed", type=int, help="of the first guest")
+    json_option(parser)
     options = parser.parse_args()
     seed = random.randrange(1 << 31) if options.seed is None else options.seed
     if options.minutes <= 0 or seed < 0:
         raise Fatal("MINUTES must be more than 0, SEED not less")
-    start = time.monotonic()
+    start, first = time.monotonic(), seed
     while True:
         print(f"seed {seed}", flush=True)
         run = machine.boot(options.kernel,
@@ -56,10 +57,12 @@ def command() -> int:
         if problem:
             print(console)
             say(f"SEED={seed}: {problem}")
+            write_json(options.json, first_seed=first, seed=seed, problem=problem)
             return 1
         seed += 1
         if time.monotonic() - start > options.minutes * 60 - SECONDS:
             say(f"{(time.monotonic() - start) / 60:.1f} minutes without a complaint")
+            write_json(options.json, first_seed=first, seed=seed - 1, problem="")
             return 0
 
 
