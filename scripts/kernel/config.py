@@ -12,6 +12,7 @@ import os
 import re
 import signal
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -54,69 +55,92 @@ class Kconfig:
     def _read(self, name: str, outer: list[str]) -> None:
         path = self.tree / re.sub(
             r"\$\((\w+)\)", lambda m: self.variables.get(m[1], ""), name)
-        if not path.is_file():
-            return
-        blocks: list[list[str]] = []        # conditions of open menus, ifs, choices
-        entry: str | None = None            # symbol; "" for a menu, choice or comment
-        depends: list[str] = []
-        prompt: str | None = None
+        if path.is_file():
+            _File(self, outer).read(path.read_text(errors="replace"))
 
-        def close() -> None:
-            nonlocal entry
-            if entry:
-                every = [*outer, *(c for block in blocks for c in block), *depends]
-                self.symbols.setdefault(entry, []).append(Definition(every, prompt))
-            elif entry == "" and blocks:
-                blocks[-1].extend(depends)
-            entry = None
 
-        help_indent: int | None = None
-        for line in path.read_text(errors="replace").replace("\\\n", " ").splitlines():
-            indent = len(line.expandtabs()) - len(line.expandtabs().lstrip())
-            if help_indent is not None:
-                if not line.strip():
-                    continue
-                if help_indent < 0 and indent > 0:
-                    help_indent = indent
-                if indent >= help_indent > 0:
-                    continue
-                help_indent = None
-            text = re.sub(r'("[^"]*")|#.*', lambda m: m[1] or "", line).strip()
-            word, _, rest = text.partition(" ")
-            word, rest = word.split("\t")[0], text[len(word.split("\t")[0]):].strip()
-            if word in ("config", "menuconfig"):
-                close()
-                entry, depends, prompt = rest, [], None
-            elif word in ("menu", "choice", "comment"):
-                close()
-                if word != "comment":
-                    blocks.append([])
-                    entry = ""
-                else:
-                    entry = None
-                depends, prompt = [], None
-            elif word == "if":
-                close()
-                blocks.append([rest])
-            elif word in ("endmenu", "endchoice", "endif"):
-                close()
-                if blocks:
-                    blocks.pop()
-            elif word == "source":
-                close()
-                self._read(rest.strip('"'),
-                           outer + [c for block in blocks for c in block])
-            elif word in ("help", "---help---"):
-                help_indent = -1
-            elif word == "depends":
-                depends.append(rest.removeprefix("on").strip())
-            elif word in (*TYPES, "prompt") and rest[:1] in ('"', "'"):
-                prompt = rest[rest.index(rest[0], 1) + 1:].strip().removeprefix("if").strip()
-            elif word in ("select", "imply") and entry:
-                target, _, condition = rest.partition(" if ")
-                if word == "select":
-                    self.selects.setdefault(target.strip(), []).append((entry, condition))
-        close()
+def _without_help(text: str) -> Iterator[str]:
+    """The lines of a Kconfig file without comments and help texts."""
+    help_indent: int | None = None      # of the help text that the line is in; -1: of its next line
+    for line in text.replace("\\\n", " ").splitlines():
+        indent = len(line.expandtabs()) - len(line.expandtabs().lstrip())
+        if help_indent is not None:
+            if not line.strip():
+                continue
+            if help_indent < 0 and indent > 0:
+                help_indent = indent
+            if indent >= help_indent > 0:
+                continue
+            help_indent = None
+        line = re.sub(r'("[^"]*")|#.*', lambda m: m[1] or "", line).strip()
+        if line in ("help", "---help---"):
+            help_indent = -1
+        elif line:
+            yield line
+
+
+class _File:
+    """A Kconfig file that is being read, line by line."""
+
+    def __init__(self, kconfig: Kconfig, outer: list[str]) -> None:
+        self.kconfig = kconfig
+        self.outer = outer                      # conditions of the files around
+        self.blocks: list[list[str]] = []       # of open menus, ifs, choices
+        self.entry: str | None = None           # symbol; "" for a menu or choice
+        self.depends: list[str] = []
+        self.prompt: str | None = None
+
+    def read(self, text: str) -> None:
+        """Take all of it."""
+        for line in _without_help(text):
+            word = line.split(maxsplit=1)[0]
+            rest = line[len(word):].strip()
+            if word in ("config", "menuconfig", "menu", "choice", "comment", "if", "endmenu",
+                        "endchoice", "endif", "source"):
+                self.close()
+                self.structure(word, rest)
+            else:
+                self.attribute(word, rest)
+        self.close()
+
+    def conditions(self) -> list[str]:
+        """Those of all that is around the line."""
+        return [*self.outer, *(c for block in self.blocks for c in block)]
+
+    def close(self) -> None:
+        """End the entry."""
+        if self.entry:
+            self.kconfig.symbols.setdefault(self.entry, []).append(
+                Definition([*self.conditions(), *self.depends], self.prompt))
+        elif self.entry == "" and self.blocks:
+            self.blocks[-1].extend(self.depends)
+        self.entry = None
+
+    def structure(self, word: str, rest: str) -> None:
+        """Take a line that begins or ends an entry, a block or a file."""
+        if word in ("config", "menuconfig", "menu", "choice", "comment"):
+            self.depends, self.prompt = [], None
+        if word in ("config", "menuconfig"):
+            self.entry = rest
+        elif word in ("menu", "choice"):
+            self.blocks.append([])
+            self.entry = ""
+        elif word == "if":
+            self.blocks.append([rest])
+        elif word == "source":
+            self.kconfig._read(rest.strip('"'), self.conditions())
+        elif word != "comment" and self.blocks:
+            self.blocks.pop()
+
+    def attribute(self, word: str, rest: str) -> None:
+        """Take a line of an entry."""
+        if word == "depends":
+            self.depends.append(rest.removeprefix("on").strip())
+        elif word in (*TYPES, "prompt") and rest[:1] in ('"', "'"):
+            self.prompt = rest[rest.index(rest[0], 1) + 1:].strip().removeprefix("if").strip()
+        elif word == "select" and self.entry:
+            target, _, condition = rest.partition(" if ")
+            self.kconfig.selects.setdefault(target.strip(), []).append((self.entry, condition))
 
 
 class Evaluator:

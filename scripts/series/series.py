@@ -252,14 +252,7 @@ def apply(own_tree: Path | None = None, tarball: Path | None = None, topics: str
         Fatal: linux/ has the user's work, or a patch doesn't apply.
     """
     chosen = read_topics(topics) if topics else []
-    if LINUX.is_symlink() or LINUX.exists() and not is_ours(LINUX):
-        raise Fatal("linux/ is there but wasn't made by `make linux`: move it away")
-    if LINUX.exists():
-        if not force:
-            adopt_merged(LINUX)
-        check_base(own_tree, tarball, force)
-    if not LINUX.exists():
-        materialise(own_tree, tarball)
+    have_tree(own_tree, tarball, force)
     note = read_note(LINUX)
     if not topics:
         chosen = note["topics"]
@@ -268,13 +261,8 @@ def apply(own_tree: Path | None = None, tarball: Path | None = None, topics: str
     if note["applied"] == want and not note["todo"] and not (force and work):
         write_note(LINUX, topics=chosen)
         return
-    if work and rebase and "commits of your own" not in work:
-        raise Fatal(f"linux/ has {work}: commit it first (git -C linux commit)")
-    if work and not force and not rebase:
-        raise Fatal(
-            f"linux/ has {work}, and patches/ has changed. To keep your work: commit it, "
-            f"`make linux REBASE=1` puts it on the new series, `make patches` exports it. "
-            f"To drop it: `make linux FORCE=1`")
+    if work and not force:
+        refuse_to_drop(work, rebase)
     old = ref(SERIES_REF)
     if work and force:
         say(f"dropping {work}: saved as {back_up(LINUX)} in linux/")
@@ -282,27 +270,16 @@ def apply(own_tree: Path | None = None, tarball: Path | None = None, topics: str
         git("reset", "-q", "--hard")
         git("clean", "-fdq")
 
-    same = 0
-    for mine, theirs in zip(note["applied"], want):
-        if mine != theirs:
-            break
-        same += 1
+    same = next((n for n, pair in enumerate(zip(note["applied"], want)) if pair[0] != pair[1]),
+                min(len(note["applied"]), len(want)))
     kept = note["commits"][:same]
-    start = kept[-1] if kept else ref(BASE_REF)
     failure: DoesNotApply | None = None
     try:
-        commits = kept + commit_patches(LINUX, start, want[same:])
+        commits = kept + commit_patches(LINUX, kept[-1] if kept else ref(BASE_REF), want[same:])
     except DoesNotApply as why:
         failure, commits = why, kept + why.commits
     tip = commits[-1] if commits else ref(BASE_REF)
-    if work and rebase:
-        if failure is None:
-            git("update-ref", SERIES_REF, tip)
-            write_note(LINUX, applied=want, commits=commits, todo=[], topics=chosen)
-            git("-c", "advice.mergeConflict=true", "rebase", "--quiet", "--onto", tip, old)
-            say("your commits stand on the new series: `make patches` exports them")
-            return
-    else:
+    if not (work and rebase):
         git("reset", "-q", "--keep", tip)
         git("update-ref", SERIES_REF, tip)
         done = len(commits)
@@ -316,11 +293,47 @@ def apply(own_tree: Path | None = None, tarball: Path | None = None, topics: str
             f"patches/{failure.patch} doesn't apply: "
             f"{'; '.join(re.findall(r'error: (.*)', failure.why)) or failure.why}. "
             f"linux/ stands at the patch before it. Change the patch and run make again, or "
-            f"go on with `cd linux && git am -3 $(cd .. && python3 -m scripts.series.series todo)` and "
-            f"`make patches`")
-    say(f"linux/ has {the_series(chosen)}: {len(commits)} patches, "
-        f"{len(commits) - same} of them new"
-        if same else f"linux/ has {the_series(chosen)}: {len(commits)} patches")
+            f"go on with `cd linux && git am -3 "
+            f"$(cd .. && python3 -m scripts.series.series todo)` and `make patches`")
+    if work and rebase:
+        git("update-ref", SERIES_REF, tip)
+        write_note(LINUX, applied=want, commits=commits, todo=[], topics=chosen)
+        git("-c", "advice.mergeConflict=true", "rebase", "--quiet", "--onto", tip, old)
+        say("your commits stand on the new series: `make patches` exports them")
+        return
+    say(f"linux/ has {the_series(chosen)}: {len(commits)} patches" +
+        (f", {len(commits) - same} of them new" if same else ""))
+
+
+def have_tree(own_tree: Path | None, tarball: Path | None, force: bool) -> None:
+    """Make linux/ unless it is there, made by us, from the base that is wanted.
+
+    Raises:
+        Fatal: it is something else, or another base would lose the user's work.
+    """
+    if LINUX.is_symlink() or LINUX.exists() and not is_ours(LINUX):
+        raise Fatal("linux/ is there but wasn't made by `make linux`: move it away")
+    if LINUX.exists():
+        if not force:
+            adopt_merged(LINUX)
+        check_base(own_tree, tarball, force)
+    if not LINUX.exists():
+        materialise(own_tree, tarball)
+
+
+def refuse_to_drop(work: str, rebase: bool) -> None:
+    """The user's work is kept, unless it is commits that shall be moved.
+
+    Raises:
+        Fatal: it isn't; what the user can do.
+    """
+    if rebase and "commits of your own" not in work:
+        raise Fatal(f"linux/ has {work}: commit it first (git -C linux commit)")
+    if not rebase:
+        raise Fatal(
+            f"linux/ has {work}, and patches/ has changed. To keep your work: commit it, "
+            f"`make linux REBASE=1` puts it on the new series, `make patches` exports it. "
+            f"To drop it: `make linux FORCE=1`")
 
 
 def the_series(topics: list[str]) -> str:
@@ -549,14 +562,11 @@ def comment_blocks(text: str) -> tuple[dict[str, list[str]], list[str]]:
     return blocks, block
 
 
-def export(topic: str = "") -> None:
-    """Write the commits in linux/ to patches/.
-
-    Args:
-        topic: the folder for new commits; without it, their neighbour's.
+def check_export(topic: str) -> tuple[str, str]:
+    """The base and the head of what can be exported from linux/.
 
     Raises:
-        Fatal: linux/ has uncommitted changes, or patches/ has changed since.
+        Fatal: as export() says.
     """
     if not LINUX.exists() or not is_ours(LINUX):
         raise Fatal("there is no linux/ to export: `make linux` makes it")
@@ -573,14 +583,62 @@ def export(topic: str = "") -> None:
     if git("merge-base", base, head) != base:
         raise Fatal(f"linux/'s HEAD isn't built on its base, {BASE_REF}")
     note = read_note(LINUX)
-    old, left_out = read_patches(note["topics"]), []
-    if note["topics"]:
-        left_out = [p for p in read_patches() if p not in old]
-    if "applied" in note and note["applied"] + note["todo"] != old and note["applied"]:
+    if "applied" in note and note["applied"] and \
+            note["applied"] + note["todo"] != read_patches(note["topics"]):
         raise Fatal("patches/ has changed since linux/ was made from it, and an export would "
                     "undo that: `make linux REBASE=1` first")
     if topic and not re.fullmatch(r"[\w.-]+", topic):
         raise Fatal(f"TOPIC={topic}: no name for a folder in patches/")
+    return base, head
+
+
+def format_patches(base: str, head: str) -> list[tuple[str, bytes]]:
+    """The name without its number, and the text, of each commit's patch."""
+    with tempfile.TemporaryDirectory() as name:
+        env = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull,
+               "LC_ALL": "C", "TZ": "UTC"}
+        git(*FORMAT_PATCH, "-o", name, f"{base}..{head}", env=env)
+        return [(path.name[5:], path.read_bytes()) for path in sorted(Path(name).iterdir())]
+
+
+def place(patches: list[tuple[str, bytes]], old: list[Patch], matches: list[int | None],
+          topic: str) -> dict[str, bytes]:
+    """The files of patches/, in order.
+
+    Args:
+        matches: for each patch, which of the old ones it was.
+        topic: the folder of new ones; without it, their neighbour's.
+    """
+    folder = topic or (Path(old[0].path).parts[0] if old else "um")
+    numbers: dict[str, int] = {}
+    files: dict[str, bytes] = {}
+    for match, (slug, text) in zip(matches, patches):
+        before = PATCHES / old[match].path if match is not None else None
+        if before:
+            folder = str(before.parent.relative_to(PATCHES))
+        here = topic if topic and not before else folder
+        numbers[here] = numbers.get(here, 0) + 1
+        keep = before.read_bytes() if before else b""
+        files[f"{here}/{numbers[here]:04d}-{slug}"] = keep if same_patch(keep, text) else text
+    return files
+
+
+def export(topic: str = "") -> None:
+    """Write the commits in linux/ to patches/.
+
+    Args:
+        topic: the folder for new commits; without it, their neighbour's.
+
+    Raises:
+        Fatal: linux/ has uncommitted changes, or patches/ has changed since.
+    """
+    base, head = check_export(topic)
+    note = read_note(LINUX)
+    old, left_out = read_patches(note["topics"]), []
+    if note["topics"]:
+        left_out = [p for p in read_patches() if p not in old]
+    if topic in {topic_of(p.path) for p in left_out}:
+        raise Fatal(f"TOPIC={topic}: linux/ is without that topic: `make linux TOPICS=all` first")
 
     commits = git("rev-list", "--reverse", f"{base}..{head}").split()
     subjects = [git("log", "-1", "--format=%s", c) for c in commits]
@@ -591,27 +649,7 @@ def export(topic: str = "") -> None:
                     f"{', '.join(missing)}; apply them (`git -C linux am -3`) or take them "
                     f"out of patches/series")
     matches = match_commits(old_subjects, subjects)
-    with tempfile.TemporaryDirectory() as name:
-        env = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull,
-               "LC_ALL": "C", "TZ": "UTC"}
-        git(*FORMAT_PATCH, "-o", name, f"{base}..{head}", env=env)
-        made = sorted(Path(name).iterdir())
-        texts = [path.read_bytes() for path in made]
-        slugs = [path.name[5:] for path in made]
-
-    folder = topic or (Path(old[0].path).parts[0] if old else "um")
-    if topic in {topic_of(p.path) for p in left_out}:
-        raise Fatal(f"TOPIC={topic}: linux/ is without that topic: `make linux TOPICS=all` first")
-    numbers: dict[str, int] = {}
-    files: dict[str, bytes] = {}
-    for match, slug, text in zip(matches, slugs, texts):
-        before = PATCHES / old[match].path if match is not None else None
-        if before:
-            folder = str(before.parent.relative_to(PATCHES))
-        here = topic if topic and not before else folder
-        numbers[here] = numbers.get(here, 0) + 1
-        keep = before.read_bytes() if before else b""
-        files[f"{here}/{numbers[here]:04d}-{slug}"] = keep if same_patch(keep, text) else text
+    files = place(format_patches(base, head), old, matches, topic)
 
     moved = note.get("rebase")
     order = [(path, old[m].path if m is not None else None) for path, m in zip(files, matches)]
