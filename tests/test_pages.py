@@ -12,7 +12,8 @@ from conftest import ROOT
 
 from scripts.measure import bench
 
-PAGES = sorted([ROOT / "README.md", *ROOT.glob("[a-z]*/README.md"), *ROOT.glob("patches/*/README.md")])
+PAGES = sorted([ROOT / "README.md", *ROOT.glob("[a-z]*/README.md"), *ROOT.glob("patches/*/README.md"),
+                *ROOT.glob("scripts/*/README.md")])
 VERBS = set(re.findall(r"^([a-z-]+):[^#\n]*##", (ROOT / "Makefile").read_text(), re.M))
 TESTS = [p.stem for folder in ("tests/*", "bench") for p in ROOT.glob(f"rootfs/{folder}/*.c")]
 

@@ -24,7 +24,7 @@ from pathlib import Path
 from statistics import median
 
 from scripts.measure import allocators
-from scripts.kernel import fast
+from scripts.kernel import config, fast
 from scripts.guest import machine
 from scripts.common import BUILD, LINUX, ROOT, Fatal, main
 from scripts.kernel.config import clean_env
@@ -202,6 +202,32 @@ def whole(kernel: Path) -> dict[str, float]:
     return {**phases, "boot": end - last, "whole": end - begin}
 
 
+def without_id(program: str) -> bytes:
+    """A program in the working directory without its build ID."""
+    subprocess.run(["objcopy", "--remove-section", ".note.gnu.build-id", program, ".bench.linux"],
+                   check=True, stderr=subprocess.DEVNULL)
+    return Path(".bench.linux").read_bytes()
+
+
+def compare_with_kbuild(kernel: Path, function: bool) -> None:
+    """Whether the fast build of an edit makes what Kbuild makes of it.
+
+    Args:
+        function: the edit adds one, so that kallsyms has a name more.
+
+    Raises:
+        Fatal: it doesn't.
+    """
+    edit(EDITED, EDITED.read_text(), function=function)
+    whole(kernel)
+    ours = without_id("linux")
+    if words := config.make_kernel(LINUX, kernel.parent):
+        raise Fatal(words)
+    if without_id("vmlinux.unstripped") != ours:
+        raise Fatal(f"the fast build of an edit {'with' if function else 'without'} a new "
+                    "function isn't what Kbuild makes of it: see scripts/kernel/README.md")
+
+
 def loop(kernel: Path, count: int) -> None:
     """From an edit to the verdict, beside the compilation of that object alone."""
     os.chdir(kernel.parent)
@@ -230,6 +256,9 @@ def loop(kernel: Path, count: int) -> None:
             edit(TEST, test_text)
             rounds["test edited"].append(whole(kernel))
             rounds["nothing edited"].append(whole(kernel))
+        for function in (False, True):
+            EDITED.write_text(kernel_text)
+            compare_with_kbuild(kernel, function)
     finally:
         EDITED.write_text(kernel_text)
         TEST.write_text(test_text)
@@ -244,6 +273,7 @@ def loop(kernel: Path, count: int) -> None:
         print(f"{name:22}" + "".join(
             f"{median(r[c] for r in results):9.2f}" if c in results[0] else f"{'':9}"
             for c in columns) + f"{median(r['whole'] for r in results) / base:10.2f}")
+    print("the program is what Kbuild makes of the same edits, but for its build ID")
 
 
 def pte_ref(_: Path, count: int) -> None:
