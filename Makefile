@@ -42,8 +42,13 @@ MAKEFLAGS += -rR
 # The kernel's make shall not take T=, M= and the like for its own.
 MAKEOVERRIDES :=
 
-cc := $(if $(shell command -v ccache),ccache )gcc
-kernel_cc := $(if $(findstring ccache,$(cc)),$$(if $$(filter $(incbin),$$@),,ccache ))gcc
+# Asked when a recipe needs it, since the machine may get ccache on the way there. The
+# compiler of a build folder stays what it was as long as there is one: another name of
+# it would mean another build.
+choose_cc := c=ccache; command -v ccache >/dev/null && ! grep -sqx gcc $(out)/.cc || c=; \
+	echo $$c gcc
+cc = $(eval cc := $(strip $(shell $(choose_cc))))$(cc)
+kernel_cc = $(if $(findstring ccache,$(cc)),$$(if $$(filter $(incbin),$$@),,ccache ))gcc
 
 # CONFIG_GCOV_PROFILE_ALL leaves out what runs in the host's C library, because
 # its flags aren't the kernel's. (Two objects have flags of their own here.)
@@ -55,22 +60,22 @@ gcov_flags := $(if $(findstring gcov,$(VARIANT)),$(foreach o,$(sort $(host_objs)
 # Nothing in the program depends on when, where or by whom it was built.
 kargs := ARCH=um LOCALVERSION= KBUILD_BUILD_TIMESTAMP=1970-01-01 KBUILD_BUILD_VERSION=1 \
 	KBUILD_BUILD_USER=uml-mm KBUILD_BUILD_HOST=uml-mm
-kmake := $(MAKE) --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(JOBS)) \
+kmake = $(MAKE) --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(JOBS)) \
 	-C $(tree) O=$(out) V=$(V) $(kargs) $(gcov_flags) CC='$(kernel_cc)'
 
 # After an edit, most of what Kbuild does can be left out; status 3 says that it
 # can't. What the link needs is noted after each run of Kbuild.
-fast := $(PYTHON) -m scripts.kernel.fast $(out) --key '$(kargs) $(cc)' $(if $(filter-out 0,$(V)),--verbose)
+fast = $(PYTHON) -m scripts.kernel.fast $(out) --key '$(kargs) $(cc)' $(if $(filter-out 0,$(V)),--verbose)
 link_vars := CC|NM|SRCARCH|srctree|objtree|CONFIG_SHELL|CFLAGS_vmlinux|NOSTDINC_FLAGS
 link_vars := $(link_vars)|LINUXINCLUDE|KBUILD_(LDS|VMLINUX_LIBS|CPPFLAGS|AFLAGS|AFLAGS_KERNEL)
-link_env := $(MAKE) --no-print-directory -rR -C $(out) -f $(CURDIR)/linux/Makefile $(kargs) \
+link_env = $(MAKE) --no-print-directory -rR -C $(out) -f $(CURDIR)/linux/Makefile $(kargs) \
 	CC='$(cc)' .env --eval='.env: ; @export -p | grep -E "^[a-z -]* ($(link_vars))=" >.link-env'
 
 # A sign of life each hundred objects, then the link to the program.
 progress := awk '/^  (CC|AS)/ && ++n % 100 == 0 { print "  kernel: " n " objects"; fflush() }'
 define build
 set -o pipefail; $(fast); case $$? in 0) exit;; 3) ;; *) exit 1;; esac; \
-set -e; $(kmake) linux $(if $(filter 0,$(V)),| $(progress)); \
+set -e; echo '$(cc)' >$(out)/.cc; $(kmake) linux $(if $(filter 0,$(V)),| $(progress)); \
 [ $(out)/.kconfig.d -nt $(out)/include/config/auto.conf.cmd ] || awk \
 	'/^\t/ { print "$(out)/.configured: linux/" $$1 "\nlinux/" $$1 ":" } /^$$/ && NR > 2 { exit }' \
 	$(out)/include/config/auto.conf.cmd >$(out)/.kconfig.d; \
@@ -86,14 +91,13 @@ autoload = $(Q)[ -L $(out)/linux-gdb.py ] || \
 lock = mkdir -p build && exec 9>build/.lock && { flock -n 9 || \
 	{ echo "uml-mm: waiting for another make in this clone" >&2; flock 9; }; }
 
-# Guests side by side, where pytest has the plugin for it: one for each CPU, and one
-# more, since some tests wait most of their time.
-xdist = $(if $(shell $(PYTHON) -c 'import xdist; print(1)' 2>/dev/null),\
-	-n$(shell expr $(JOBS) + 1))
+# Guests side by side, where pytest has the plugin for it (which may have been installed
+# just before): one for each CPU, and one more, since some tests wait most of their time.
+xdist := $$($(PYTHON) -c 'import xdist; print("-n%d" % ($(JOBS) + 1))' 2>/dev/null)
 
 .DEFAULT_GOAL := run
 .PHONY: run test watch stress coverage selftests list shell gdb trace pagemap bench mutants linux \
-	patches rebase check-series kernel deps clean distclean help
+	patches rebase check-series kernel deps fresh clean distclean help
 
 ## Run
 run:		## build, run the tests T="name glob ..." (all for none; changed: see coverage) JSON=<file>
@@ -173,6 +177,9 @@ kernel:		## build it; VARIANT=smp+kasan and the like, see scripts/variants
 deps:		## install the Debian packages that are needed, or name them
 	$(Q)scripts/deps
 
+fresh:		## prove make, make test on bare Debians: SUITE="trixie ..." AS=root|sandbox
+	$(Q)$(PYTHON) scripts/fresh.py $(if $(AS),--user '$(AS)') $(FRESH) $(SUITE)
+
 clean:		## delete build/
 	rm -rf build
 
@@ -185,8 +192,11 @@ help:		## this list
 
 # ---- behind the verbs, under the lock
 
+# Asked again when something that was found is gone.
+-include build/.deps.d build/.deps-selftests.d
+
 build/.deps: scripts/deps
-	$(Q)mkdir -p build && scripts/deps && touch $@
+	$(Q)mkdir -p build && scripts/deps '' $@.d && touch $@
 
 # When patches/ hasn't changed, not even git is asked.
 build/.series: patches/BASE $(wildcard patches/series patches/*/*.patch) \
@@ -225,7 +235,7 @@ mm := tools/testing/selftests/mm
 selftests := $(CURDIR)/build/selftests
 
 build/.deps-selftests: scripts/deps | build/.deps
-	$(Q)scripts/deps selftests && touch $@
+	$(Q)scripts/deps selftests $@.d && touch $@
 
 # For the guest's modprobe, a folder as /lib/modules is one.
 _modules: quietly := $(if $(filter 0,$(V)),>/dev/null)

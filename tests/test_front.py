@@ -96,7 +96,8 @@ def test_interrupted_while_making_linux(clone: Clone) -> None:
     process.stderr.close()
     assert not (clone.path / "linux").exists()
     assert make(clone.path, "linux", **clone.env).returncode == 0
-    assert sorted(p.name for p in (clone.path / "build").iterdir()) == [".deps", ".lock", ".series"]
+    assert sorted(p.name for p in (clone.path / "build").iterdir()) == [
+        ".deps", ".deps.d", ".lock", ".series"]
 
 
 @pytest.mark.parametrize("manager, line", [
@@ -106,7 +107,7 @@ def test_interrupted_while_making_linux(clone: Clone) -> None:
 def test_missing_tool_is_named(tmp_path: Path, manager: str, line: str) -> None:
     bin = tmp_path / "bin"
     bin.mkdir()
-    for tool in ("sh", "gcc", "make", "python3", "ldd", "echo", "sed", "cut", "sort", "tr",
+    for tool in ("sh", "gcc", "ld", "make", "python3", "ldd", "echo", "sed", "cut", "sort", "tr",
                  "grep"):
         found = shutil.which(tool)
         assert found
