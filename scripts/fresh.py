@@ -6,7 +6,7 @@ mmdebstrap makes a chroot of a suite, from the mirror and with the options that 
 machine's apt has, with nothing in it but git and make. The clone is of what is committed
 here. As root the packages are installed by `make` itself; as a user `make` has to
 name the command that installs them, which is then run as root. What is printed goes to
-a log, and the time of each phase into a table. Nothing is left behind: the chroot's
+a log, with the program that was built beside it, and the time of each phase into a table. Nothing is left behind: the chroot's
 mounts are those of a namespace of its own, and the folder is deleted.
 
 It needs root, mmdebstrap, the network of apt, and 8 GB in TMPDIR (/var/tmp).
@@ -165,6 +165,9 @@ def prove(suite: str, user: str, log: TextIO, ccache: Path | None, pts: bool) ->
                    str(chroot.folder) + f"{CLONE}/linux/.git",
                    str(chroot.folder) + f"{CLONE}/build")
         log.write(size)
+        program = chroot.folder / CLONE.lstrip("/") / "build/default/linux"
+        if program.exists():
+            shutil.copy(program, Path(log.name).with_suffix(".linux"))
     print(f"{suite}, {user}: {'passed' if good else 'FAILED'}, log in {log.name}", flush=True)
     return good
 

@@ -15,7 +15,6 @@
 #define VMEMMAP		"/sys/kernel/debug/hugetlb_vmemmap"
 
 #define KPF_BUDDY	KPF_BIT(10)
-#define KPF_HUGE	KPF_BIT(17)
 /* Pages of struct page that HVO saves: all of a huge page's but the first */
 #define HVO_SAVED	(HPAGE_NR * 64 / PAGE_SIZE - 1)
 

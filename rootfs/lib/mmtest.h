@@ -49,8 +49,10 @@
 /* Bits of /proc/kpageflags that vm_util.h lacks */
 #define KPF_BIT(n)		(1ULL << (n))
 #define KPF_REFERENCED		KPF_BIT(2)
+#define KPF_MMAP		KPF_BIT(11)
 #define KPF_ANON		KPF_BIT(12)
 #define KPF_SWAPBACKED		KPF_BIT(14)
+#define KPF_HUGE		KPF_BIT(17)
 #define KPF_ZERO_PAGE		KPF_BIT(24)
 
 /* How many results the test is going to give */
@@ -191,6 +193,14 @@ size_t count_pfns_mapped(unsigned long pfn, size_t nr, uint64_t count);
 size_t count_flagged(const char *p, size_t len, uint64_t flags);
 size_t count_mapped(const char *p, size_t len, uint64_t count);
 bool pfns_follow(const char *p, size_t len);
+/*
+ * A page frame that is free may be somebody else's the next moment, so that it says
+ * nothing about a page that was freed. These say whether it is still what it was:
+ * anonymous memory that nothing maps, as only a pin keeps it; a page of a large folio
+ * that is nothing of what others have large folios for.
+ */
+bool pfn_anon_unmapped(unsigned long pfn);
+bool kpf_bare_folio(uint64_t flags);
 /*
  * Whether kpagecount() says of each page of a large folio how often it is mapped,
  * as without CONFIG_NO_PAGE_MAPCOUNT. With that it is the average, rounded, and 1

@@ -301,6 +301,20 @@ size_t count_mapped(const char *p, size_t len, uint64_t count)
 	return count_range(KPAGECOUNT, p, len, -1, count);
 }
 
+bool pfn_anon_unmapped(unsigned long pfn)
+{
+	return (kpageflags(pfn) & (KPF_ANON | KPF_MMAP)) == KPF_ANON;
+}
+
+bool kpf_bare_folio(uint64_t flags)
+{
+	/* Locked, in the LRU, slab; page tables */
+	const uint64_t others = KPF_BIT(0) | KPF_BIT(5) | KPF_BIT(7) | KPF_BIT(26) |
+				KPF_MMAP | KPF_ANON | KPF_SWAPBACKED | KPF_HUGE;
+
+	return flags & (KPF_COMPOUND_HEAD | KPF_COMPOUND_TAIL) && !(flags & others);
+}
+
 bool pfns_follow(const char *p, size_t len)
 {
 	size_t i, nr = len / PAGE_SIZE;

@@ -106,12 +106,12 @@ int main(void)
 	old = huge_zero("pfn");
 	huge_zero_shrink();
 	test_eq(huge_zero("pfn"), -1, "freed for the shrinker, pfn");
-	test_true(kpageflags(old) & KPF_COMPOUND_HEAD, "the pipe still has it");
+	test_true(kpf_bare_folio(kpageflags(old)), "the pipe still has it");
 	test_eq(in_child(another_than, (void *)old), 0, "a read maps another one");
 	memset(buf, 1, LEN);
 	test_eq(read(pipe_fd[0], buf, LEN), 8 * PAGE_SIZE, "bytes of the old one");
 	test_true(zeroes(8 * PAGE_SIZE), "zeroes");
-	test_eq(kpageflags(old) & KPF_COMPOUND_HEAD, 0, "its memory is free");
+	test_true(!kpf_bare_folio(kpageflags(old)), "its memory is free");
 	test_freed("the other one");
 	ksft_finished();
 }

@@ -84,6 +84,6 @@ int main(void)
 	pfn = huge_zero("pfn");
 	test_eq(in_child(hog, NULL), 0, "another");
 	test_eq(huge_zero("frees") - frees, 1, "under pressure, frees");
-	test_eq(kpageflags(pfn) & KPF_COMPOUND_HEAD, 0, "its memory is free");
+	test_true(!kpf_bare_folio(kpageflags(pfn)), "its memory is free");
 	ksft_finished();
 }

@@ -216,7 +216,7 @@ static void look_at(bool hvo)
 	pool_resize(0);
 	kpageflags_read(head, flags, HPAGE_NR);
 	for (i = 0, bad = 0; i < HPAGE_NR; i++)
-		bad += !!(flags[i] & (KPF_HUGE | KPF_COMPOUND_HEAD | KPF_COMPOUND_TAIL));
+		bad += flags[i] & KPF_HUGE || kpf_bare_folio(flags[i]);
 	test_eq(bad, 0, "freed: pages that still look like a part of it");
 }
 

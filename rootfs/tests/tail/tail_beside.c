@@ -82,10 +82,10 @@ static void unmapped(void)
 	test_eq(pins_of_pfn(pfn).page, 1, "page 7 has pins");
 	gup_read(pin, buf);
 	test_true(!memcmp(buf, was, PAGE_SIZE), "its bytes");
-	test_true(kpageflags(pfn) & KPF_ANON, "it is in use");
+	test_true(pfn_anon_unmapped(pfn), "it is in use");
 	gup_unpin(pin);
 	test_eq(pins_of_pfn(pfn).page, 0, "unpinned, pins");
-	test_eq(kpageflags(pfn) & KPF_ANON, 0, "it isn't in use any more");
+	test_true(!pfn_anon_unmapped(pfn), "it isn't in use any more");
 	test_data(p, 100 * PAGE_SIZE, 101 * PAGE_SIZE, 1, "page 100's bytes");
 	munmap(AT(100), PAGE_SIZE);
 }

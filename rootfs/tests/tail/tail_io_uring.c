@@ -135,14 +135,14 @@ int main(void)
 
 	munmap(p, HPAGE_SIZE);
 	test_eq(pins_all(), 3, "unmapped, pins");
-	test_true(kpageflags(pfn[0]) & kpageflags(pfn[1]) & KPF_ANON, "unmapped, in use");
-	test_eq(kpageflags(pfn[0] + 1) & KPF_ANON, 0, "unmapped, page 6 isn't");
+	test_true(pfn_anon_unmapped(pfn[0]) && pfn_anon_unmapped(pfn[1]), "unmapped, in use");
+	test_true(!pfn_anon_unmapped(pfn[0] + 1), "unmapped, page 6 isn't");
 	test_eq(ring_do(IORING_OP_WRITE_FIXED, fd[1], 0, AT(5)), PAGE_SIZE, "bytes written");
 	test_eq(read(fd[0], buf, PAGE_SIZE), PAGE_SIZE, "bytes to compare");
 	test_true(!memcmp(data, buf, PAGE_SIZE), "they are what was page 5's");
 	longterm_unpin(ring);
 	test_eq(pins_all(), 0, "unregistered, pins");
-	test_eq((kpageflags(pfn[0]) | kpageflags(pfn[1])) & KPF_ANON, 0,
-		"unregistered, not in use any more");
+	test_true(!pfn_anon_unmapped(pfn[0]) && !pfn_anon_unmapped(pfn[1]),
+		  "unregistered, not in use any more");
 	ksft_finished();
 }

@@ -10,15 +10,19 @@
 
 static unsigned long pfn;
 static long pmd_mapped;		/* ShmemPmdMapped before all this */
+static char *p;
 
-/* 4 results: who maps the team, or what is left of it */
+/*
+ * 4 results: who maps the team, or what is left of it. Of pages that aren't a team's
+ * only those that this process has are looked at: the others may be anybody's.
+ */
 static void step(const char *what, int members, int pmds, int mapped, int count)
 {
 	test_team(pfn, members, pmds, "%s", what);
 	test_eq(meminfo("ShmemPmdMapped:") - pmd_mapped, pmds ? HPAGE_KB : 0,
 		"%s: meminfo ShmemPmdMapped kB", what);
-	test_eq(team_mapped(pfn, count), mapped, "%s: pages mapped %d times",
-		what, count);
+	test_eq(members ? team_mapped(pfn, count) : count_mapped(p, HPAGE_SIZE, count),
+		mapped, "%s: pages mapped %d times", what, count);
 	test_eq(team_flags(pfn), members ? HPAGE_NR : 0,
 		"%s: pages flagged as a team's", what);
 }
@@ -54,12 +58,21 @@ static int other(void)
 }
 
 /* A fork has the mapping of its parent, though none of its page tables. */
-static char *p;
-
 static int forked(void)
 {
 	turn_over();
 	if (pattern_find_bad(p, 0, HPAGE_SIZE, 1) >= 0)
+		return 1;
+	turn_over();
+	return 0;
+}
+
+/* Somebody else: takes what was freed just before, as anybody may at any moment */
+static int taker(void)
+{
+	char *taken = small_area(1);
+
+	if (madvise(taken, HPAGE_SIZE, MADV_POPULATE_WRITE))
 		return 1;
 	turn_over();
 	return 0;
@@ -71,7 +84,7 @@ int main(void)
 	char path[64];
 	pid_t pid;
 
-	team_start(15 * 4 + 14);
+	team_start(15 * 4 + 15);
 	pmd_mapped = meminfo("ShmemPmdMapped:");
 	test_eq(teams(), 0, "teams at the start");
 	fd = huge_file("file", HPAGE_SIZE, 1);
@@ -124,7 +137,10 @@ int main(void)
 	step("mapped anew", 512, 1, 512, 1);
 
 	punch(fd, 9 * PAGE_SIZE, PAGE_SIZE);
+	pid = turns_start(taker);
 	step("a page punched", 0, 0, 511, 1);
+	turns_end();
+	test_eq(child_status(pid), 0, "another process took free pages meanwhile");
 	test_eq(file_pfn(fd, 5 * PAGE_SIZE), pfn, "the others stay in place");
 	test_data(p, 0, 9 * PAGE_SIZE, 1, "and keep their data");
 

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <sys/ptrace.h>
 #include <sys/user.h>
+#undef PAGE_SIZE
 
 #undef PAGE_SIZE	/* the same, said otherwise */
 #include "mmtest.h"
