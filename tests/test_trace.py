@@ -130,6 +130,20 @@ def test_pages_are_all_accounted_for(kernel: Path) -> None:
     assert ElementTree.parse(path).getroot().tag.endswith("svg")
 
 
+def test_memory_that_is_not_whole_lines(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    import pagemap
+    used = [(1000, 3, "anon"), (1008, 4, "what"), (1024, 10, "free"), (2048, 1, "slab")]
+    lines = pagemap.by_line(used, lambda order, _: order)
+    assert sorted(lines) == [1, 2, 3, 4] and {len(line) for line in lines.values()} == {512}
+    told = [n for at in sorted(lines) for n in lines[at] if n == n]
+    assert told == [3] * 8 + [4] * 16 + [10] * 1024 + [1] * 2
+    assert lines[4][:2] == [1, 1] and lines[1][488:512] == told[:24]
+    path = tmp_path / "pages.svg"
+    pagemap.picture({"before": used, "after": used[:3]}, "x", path)
+    assert ElementTree.parse(path).getroot().tag.endswith("svg")
+
+
 @needs_gdb
 def test_free_pages_are_what_the_kernel_counts(kernel: Path) -> None:
     said = debug(kernel, "bench_gdb_pages", "sys_mincore", "\n".join((

@@ -10,9 +10,11 @@ table says the same in numbers.
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 import tempfile
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 from scripts.pictures import plot
@@ -20,6 +22,7 @@ from scripts.guest import debugger
 from scripts.common import BUILD, ROOT, Fatal, main
 
 LINE = 512      # pages
+NOTHING = [math.nan] * LINE
 USES = {"free": "#eeeeee", "anon": "#4c9be8", "ksm": "#76d7c4", "file": "#58b368",
         "shmem": "#1b5e20", "hugetlb": "#8e44ad", "huge zero": "#b8860b", "zero": "#e0c84c",
         "page table": "#c0392b", "slab": "#e67e22", "kernel": "#888888", "reserved": "#444444",
@@ -61,6 +64,31 @@ def table(moments: Moments) -> list[str]:
     return lines
 
 
+def known(use: str) -> str:
+    """A use that has a colour."""
+    return use if use in USES else "other"
+
+
+def by_line(pages: list[tuple[int, int, str]],
+            value: Callable[[int, str], float]) -> dict[int, list[float]]:
+    """A value of each page, by line; NaN where there is no page.
+
+    Memory doesn't begin or end with a whole line in every program.
+
+    Args:
+        value: what to tell of a page in a block of an order and a use.
+    """
+    lines: dict[int, list[float]] = {}
+    for pfn, order, use in pages:
+        end, this = pfn + (1 << order), value(order, use)
+        while pfn < end:
+            at, first = divmod(pfn, LINE)
+            count = min(LINE - first, end - pfn)
+            lines.setdefault(at, [*NOTHING])[first:first + count] = [this] * count
+            pfn += count
+    return lines
+
+
 def picture(moments: Moments, test: str, path: Path) -> None:
     """The moments as an SVG.
 
@@ -69,32 +97,27 @@ def picture(moments: Moments, test: str, path: Path) -> None:
     """
     pyplot = plot.matplotlib()
     from matplotlib.colors import ListedColormap
-    uses, seen = list(USES), set[str]()
-    maps = []       # of each moment: the use and the order of each page
-    for pages in moments.values():
-        use_of, order_of = list[int](), list[int]()
-        for _, order, use in pages:
-            name = use if use in USES else "other"
-            seen.add(name)
-            use_of += [uses.index(name)] * (1 << order)
-            order_of += [order] * (1 << order)
-        maps.append((use_of, order_of))
-    free = [uses.index("free")] * LINE
-    lines = [at for at in range(0, len(maps[0][0]), LINE)
-             if any(use_of[at:at + LINE] != free for use_of, _ in maps)]
+    uses = list(USES)
+    seen = {known(use) for pages in moments.values() for _, _, use in pages}
+    # Of each moment: the use and the order of each page
+    maps = [(by_line(pages, lambda _, use: uses.index(known(use))),
+             by_line(pages, lambda order, _: order)) for pages in moments.values()]
+    free = uses.index("free")
+    lines = sorted({at for use_of, _ in maps for at, line in use_of.items()
+                    if any(use != free and use == use for use in line)})
     figure, axes = pyplot.subplots(2, len(moments), figsize=(4 * len(moments), 9), squeeze=False,
                                    sharex=True, sharey=True, layout="constrained")
     for column, moment in enumerate(moments):
         for row, (colours, top) in enumerate((
                 (ListedColormap(list(USES.values())), len(uses) - 1), ("viridis", 10))):
             axis = axes[row][column]
-            grid = [maps[column][row][at:at + LINE] for at in lines]
+            grid = [maps[column][row].get(at, NOTHING) for at in lines]
             shown = axis.imshow(grid, aspect="auto", cmap=colours, vmin=0, vmax=top,
                                 interpolation="nearest")
             axis.set_title(f"{moment}: {'order' if row else 'use'}", fontsize=9)
             step = max(1, len(lines) // 20)
-            axis.set_yticks(range(0, len(lines), step), [str(at) for at in lines[::step]],
-                            fontsize=6)
+            axis.set_yticks(range(0, len(lines), step),
+                            [str(at * LINE) for at in lines[::step]], fontsize=6)
         axes[1][column].set_xlabel("page in 2 MB")
     axes[0][0].set_ylabel("first pfn of 2 MB")
     axes[1][0].set_ylabel("first pfn of 2 MB")
