@@ -15,7 +15,8 @@
  * takes too long, when the kernel has miscounted page table entries, and when
  * the kernel complained meanwhile (see splats.h), unless it prints
  * "# expects-splat: SUBSTRING" for that complaint: then it fails when the
- * complaint stays away.
+ * complaint stays away. One that provokes other messages lowers the console's level and
+ * prints "# quiet-console": what the kernel said is shown as lines of the test.
  *
  * Two more verbs exist for the tests of the runner outside: "panic" and "hang".
  */

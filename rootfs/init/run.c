@@ -24,6 +24,7 @@ struct run {
 	bool met[MAX_EXPECTED];
 	int nr_expected;
 	int nr_splats;
+	bool quiet;		/* its messages aren't on the console */
 	char skip[256];
 };
 
@@ -43,7 +44,8 @@ static void read_kmsg(struct run *run)
 	char rec[8192], *text, *end;
 	bool expected;
 	ssize_t len;
-	int i;
+	int i, prio;
+#define WARNING		4	/* KERN_WARNING */
 
 	for (;;) {
 		len = read(kmsg, rec, sizeof(rec) - 1);
@@ -54,13 +56,17 @@ static void read_kmsg(struct run *run)
 		rec[len] = '\0';
 		/* "prio,seq,time,flags;text\n": facility 0 is the kernel */
 		text = strchr(rec, ';');
-		if (!text || strtoul(rec, NULL, 10) >> 3)
+		prio = strtoul(rec, NULL, 10);
+		if (!text || prio >> 3)
 			continue;
 		end = strchr(++text, '\n');
 		if (end)
 			*end = '\0';
-		if (!splat_in(text))
+		if (!splat_in(text)) {
+			if (run->quiet && prio <= WARNING)
+				printf("  # kernel: %s\n", text);
 			continue;
+		}
 		expected = false;
 		for (i = 0; i < run->nr_expected; i++) {
 			if (strstr(text, run->expected[i])) {
@@ -68,17 +74,16 @@ static void read_kmsg(struct run *run)
 				expected = true;
 			}
 		}
-		if (expected)
-			continue;
-		run->nr_splats++;
-		printf("  # kernel: %s\n", text);
+		run->nr_splats += !expected;
+		if (!expected || run->quiet)
+			printf("  # kernel: %s\n", text);
 	}
 }
 
 /* One line of a test's output: indent it, and note what it tells init. */
 static void take_line(struct run *run, const char *line)
 {
-	static const char expects[] = "# expects-splat: ";
+	static const char expects[] = "# expects-splat: ", quiet[] = "# quiet-console";
 	const char *p;
 
 	printf("  %s\n", line);
@@ -87,6 +92,7 @@ static void take_line(struct run *run, const char *line)
 		snprintf(run->expected[run->nr_expected++],
 			 sizeof(run->expected[0]), "%s",
 			 line + strlen(expects));
+	run->quiet |= !strcmp(line, quiet);
 	p = strstr(line, "# SKIP ");
 	if (p)
 		snprintf(run->skip, sizeof(run->skip), "%s", p + 7);

@@ -11,7 +11,6 @@
 #define POOL		"/sys/kernel/mm/hugepages/hugepages-2048kB/"
 #define HVO		"/proc/sys/vm/hugetlb_optimize_vmemmap"
 #define UNPOISON	"/sys/kernel/debug/hwpoison/unpoison-pfn"
-#define CONSOLE_LOG	"/proc/sys/kernel/printk"
 #define VMEMMAP		"/sys/kernel/debug/hugetlb_vmemmap"
 
 #define KPF_BUDDY	KPF_BIT(10)
@@ -19,7 +18,7 @@
 #define HVO_SAVED	(HPAGE_NR * 64 / PAGE_SIZE - 1)
 
 static pid_t hugetlb_owner;
-static long saved_nr, saved_overcommit, saved_hvo = -1, saved_loglevel;
+static long saved_nr, saved_overcommit, saved_hvo = -1;
 static unsigned long poisoned[64];
 static unsigned int nr_poisoned;
 
@@ -95,15 +94,12 @@ static void hugetlb_end(void)
 	}
 	if (saved_hvo >= 0)
 		number_write(HVO, saved_hvo);
-	number_write(CONSOLE_LOG, saved_loglevel);
 }
 
 static inline void restore_at_exit(void)
 {
 	hugetlb_owner = getpid();
-	/* The kernel's reports of what a test provokes; init looks at them. */
-	saved_loglevel = file_number(CONSOLE_LOG, NULL);
-	number_write(CONSOLE_LOG, 1);
+	quiet_console();
 	if (!access(POOL, F_OK)) {
 		saved_nr = pool("nr_hugepages");
 		saved_overcommit = pool("nr_overcommit_hugepages");

@@ -207,6 +207,11 @@ bool kpf_bare_folio(uint64_t flags);
  * at least if any page is.
  */
 bool kpagecount_exact(void);
+/*
+ * From now on until this process exits, the kernel's warnings and errors are lines of
+ * this test instead of the console's: it provokes some.
+ */
+void quiet_console(void);
 /* Minor faults of this thread so far */
 long minor_faults(void);
 

@@ -301,6 +301,27 @@ size_t count_mapped(const char *p, size_t len, uint64_t count)
 	return count_range(KPAGECOUNT, p, len, -1, count);
 }
 
+#define CONSOLE_LEVEL	"/proc/sys/kernel/printk"
+
+static long console_level;
+static pid_t console_owner;
+
+static void restore_console(void)
+{
+	if (console_owner == getpid())
+		number_write(CONSOLE_LEVEL, console_level);
+}
+
+void quiet_console(void)
+{
+	console_owner = getpid();
+	console_level = file_number(CONSOLE_LEVEL, NULL);
+	/* For init, which reads the log when the test has ended */
+	ksft_print_msg("quiet-console\n");
+	atexit(restore_console);
+	number_write(CONSOLE_LEVEL, 1);
+}
+
 bool pfn_anon_unmapped(unsigned long pfn)
 {
 	return (kpageflags(pfn) & (KPF_ANON | KPF_MMAP)) == KPF_ANON;

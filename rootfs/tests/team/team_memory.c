@@ -91,6 +91,7 @@ int main(void)
 	area_free(p, 1);
 	close(fd);
 
+	quiet_console();	/* of faults without memory, of an option that is none */
 	/* No huge pages */
 	fallback = vmstat("thp_file_fallback");
 	fail_page_alloc_start(9, 0);
