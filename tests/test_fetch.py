@@ -7,6 +7,7 @@ import functools
 import hashlib
 import http.server
 import os
+import re
 import shutil
 import subprocess
 import threading
@@ -26,7 +27,10 @@ for arg; do case $arg in
 esac; done
 case " $* " in
 *" indextargets "*) echo 'mirror://here/|$(SIGNED_BY)';;
-*" update "*) [ -z "$OFFLINE" ] || { echo "W: Could not resolve 'here'"; exit 100; };;
+*" update "*) [ -z "$OFFLINE" ] || { echo "W: Could not resolve 'here'"; exit 100; }
+	[ "$EXPIRED" != $suite ] || {
+		echo "E: The repository 'mirror://there $suite Release' does not have a Release file."
+		echo "E: Release file for mirror://here/$suite is expired (invalid since 7d)."; exit 100; };;
 *" madison "*) cd $MIRROR/$suite 2>/dev/null && for f in $(ls -r *.deb); do
 	echo " pkg | ${f%.deb} | mirror $suite"; done; exit 0;;
 *" --print-uris "*) f=$(echo $MIRROR/*/$version.deb)
@@ -101,6 +105,24 @@ def test_newest_where_the_pin_is_gone(mirror: Mirror, capfd: pytest.CaptureFixtu
     source = fetch.fetch(PINNED)
     assert source.title == "Linux 7.2.16 (Debian pkg 7.2.16-1~bpo13+1)"
     assert "no suite has 7.2.13-1 any more; taking 7.2.16-1~bpo13+1" in capfd.readouterr().err
+
+
+def test_suite_that_cannot_be_read(mirror: Mirror, monkeypatch: pytest.MonkeyPatch,
+                                  capfd: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("EXPIRED", "sid")
+    why = r"sid couldn't be read( \(|: )Release file for mirror://here/sid is expired \(.*7d\)\."
+    with pytest.raises(fetch.Fatal, match=rf"in trixie-backports, forky on .*; {why}"):
+        fetch.fetch(PINNED)
+    with pytest.raises(fetch.Fatal, match=f"nor another; {why}"):
+        fetch.find("7.2.13-1")
+    mirror.add("forky", "7.2.16-1")
+    fetch.fetch(PINNED)
+    said = capfd.readouterr().err
+    assert re.search(f"notice: {why}", said)
+    assert "no suite that can be read has 7.2.13-1; taking 7.2.16-1 from forky" in said
+    base = mirror.add("forky", "7.2.13-1")      # read it or not: another one has it
+    assert fetch.sha256(fetch.fetch(base).tarball) == base.tarball_sha256
+    assert capfd.readouterr().err.count("couldn't be read") == 0
 
 
 def test_interrupted_download_goes_on(mirror: Mirror, monkeypatch: pytest.MonkeyPatch,

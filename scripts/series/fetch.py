@@ -28,6 +28,8 @@ SUITES = ("trixie-backports", "sid", "forky")
 MORE_SUITES = ("experimental",)     # only for a version that somebody asks for
 HELPER = "/usr/lib/apt/apt-helper"
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+NO_SUITE = re.compile(r"a Release file|^404 |Some index files failed")
+NO_NETWORK = re.compile(r"resolve|connect|Network|timed out|timeout")
 ELSE = ("give a tarball (make LINUX_TARBALL=<file>) or a git tree of your own "
         "(make LINUX=<folder>)")
 
@@ -119,6 +121,18 @@ class Apt:
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT)
         return done.returncode, done.stdout
+
+    def update(self) -> str:
+        """Get the suite's lists; why there are none, or empty.
+
+        That one of several mirrors doesn't have the suite is no reason.
+        """
+        status, output = self.run("apt-get", "update")
+        if not status or any((self.state / "lists").glob("*Packages*")):
+            return ""
+        reasons = re.findall(r"^[EW]: (?:Failed to fetch \S+ +)?(.*)", output, re.M) or \
+            [output.strip()[-200:] or f"apt-get update: exit status {status}"]
+        return next((why for why in reasons if not NO_SUITE.search(why)), reasons[0])
 
     def versions(self, package: str) -> list[str]:
         """The versions on offer, the newest first."""
@@ -298,12 +312,12 @@ def from_mirror(base: Base, exact: bool) -> Source:
     places = mirrors()
     say(f"looking for {base.package} {base.package_version} on this machine's mirror")
     newest: tuple[str, str] | None = None
-    problems = ""
+    unread: dict[str, str] = {}     # suite: why
     with tempfile.TemporaryDirectory(prefix="uml-mm-apt-") as state:
         for suite in SUITES:
             apt = Apt(Path(state) / suite, suite, places)
-            status, output = apt.run("apt-get", "update")
-            problems += output if status else ""
+            if why := apt.update():
+                unread[suite] = why
             versions = apt.versions(base.package)
             if base.package_version in versions:
                 return take(apt, base.package, base.package_version, base.deb_sha256,
@@ -314,13 +328,23 @@ def from_mirror(base: Base, exact: bool) -> Source:
                     newest = suite, version
         if newest and not exact:
             suite, version = newest
-            say(f"notice: no suite has {base.package_version} any more; "
+            for name, why in unread.items():
+                say(f"notice: {name} couldn't be read: {why}")
+            say(f"notice: no suite {'that can be read ' if unread else ''}has "
+                f"{base.package_version}{'' if unread else ' any more'}; "
                 f"taking {version} from {suite}")
             return take(Apt(Path(state) / suite, suite, places), base.package, version)
-    if re.search(r"resolve|connect|Network|timed out|timeout", problems):
-        raise Fatal(f"no network: can't reach this machine's package mirror; {ELSE}")
+    if len(unread) == len(SUITES) and all(map(NO_NETWORK.search, unread.values())):
+        raise Fatal(f"no network: can't reach this machine's package mirror "
+                    f"({unread[SUITES[0]]}); {ELSE}")
     raise Fatal(f"no {base.package} {base.package_version if exact else ''}".rstrip() +
-                f" in {', '.join(SUITES)} on this machine's mirror: {ELSE}")
+                f" in {', '.join(s for s in SUITES if s not in unread) or 'any suite'} on this "
+                f"machine's mirror{not_read(unread)}: {ELSE}")
+
+
+def not_read(unread: dict[str, str]) -> str:
+    """Which suites couldn't be read and why, for the end of a message."""
+    return "".join(f"; {suite} couldn't be read ({why})" for suite, why in unread.items())
 
 
 def take(apt: Apt, package: str, version: str, deb_sha256: str | None = None,
@@ -349,12 +373,14 @@ def find(where: str) -> tuple[Source, Base]:
     numbers = re.match(r"(\d+\.\d+)[.~-]", where)
     if not numbers:
         raise Fatal(f"BASE={where}: no file or folder, nor a version such as 7.3.4-1")
-    package, places, there = f"linux-source-{numbers[1]}", mirrors(), []
+    package, places, there = f"linux-source-{numbers[1]}", mirrors(), list[str]()
+    unread: dict[str, str] = {}
     say(f"looking for {package} {where} on this machine's mirror")
     with tempfile.TemporaryDirectory(prefix="uml-mm-apt-") as state:
         for suite in (*SUITES, *MORE_SUITES):
             apt = Apt(Path(state) / suite, suite, places)
-            apt.run("apt-get", "update")
+            if why := apt.update():
+                unread[suite] = why
             versions = apt.versions(package)
             there += [f"{version} ({suite})" for version in versions]
             if where in versions:
@@ -364,7 +390,7 @@ def find(where: str) -> tuple[Source, Base]:
                 return source, Base("", package, where, deb[1] if deb else "",
                                     sha256(source.tarball))
     raise Fatal(f"BASE={where}: this machine's mirror has no such {package}, "
-                + (f"but {', '.join(there)}" if there else "nor another"))
+                + (f"but {', '.join(there)}" if there else "nor another") + not_read(unread))
 
 
 # ---- the kernel's own release
