@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 from scripts.series import series
 from conftest import ROOT, Boot
 
+KTAP = re.compile(r"KTAP version 1$|1\.\.\d+$|(not )?ok \d+ |# totals: |  |$")
 # Of the default program, which has all topics and one CPU
 SKIPS = {"there is only one CPU"}
 
@@ -17,6 +19,7 @@ SKIPS = {"there is only one CPU"}
 def test_c(c_test: str, mode: str, boot: Boot, kernel: Path) -> None:
     run = boot(c_test, "seccomp=on" if mode == "seccomp" else "seccomp=off")
     assert run.status == 0, f"{run.problem}\n{run.backtrace}\n{run.output[-6000:]}"
+    assert [line for line in run.output.splitlines() if not KTAP.match(line)] == []
     [test] = run.tests
     if test.outcome == "skip":
         assert kernel.parent != ROOT / "build/default" or test.reason in SKIPS or \

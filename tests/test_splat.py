@@ -33,6 +33,25 @@ int main(void)
 """
 
 
+# A message that a test provokes: it sets the console's level (unless 0), and dies.
+PROVOKE = """
+#include <signal.h>
+#include <stdio.h>
+#include <sys/mount.h>
+
+int main(void)
+{
+	puts("# quiet-console");
+	fflush(stdout);
+	FILE *f = fopen("/proc/sys/kernel/printk", "r+");
+	if (f && %d)
+		fprintf(f, "%d"), fclose(f);
+	mount("none", "/tmp", "tmpfs", 0, "huge=wrong");
+	raise(SIGKILL);
+}
+"""
+
+
 @pytest.fixture
 def rootfs(tmp_path: Path) -> Path:
     """The guest's files, with two tests that plant a complaint in the log."""
@@ -42,6 +61,18 @@ def rootfs(tmp_path: Path) -> Path:
         subprocess.run(["gcc", "-static", "-w", "-xc", "-", "-o", tree / "tests" / name],
                        input=PLANT % words, text=True, check=True)
     return tree
+
+
+def test_provoked_message_is_a_line_of_the_test(kernel: Path, cpu: int, rootfs: Path) -> None:
+    for name, level in (("a_loud", 5), ("b_quiet", 1), ("c_after", 0)):
+        subprocess.run(["gcc", "-static", "-w", "-xc", "-", "-o", rootfs / "tests" / name],
+                       input=PROVOKE % (level, level), text=True, check=True)
+    run = uml.boot(kernel, uml.hostfs(rootfs), ["a_loud", "b_quiet", "c_after"], cpu=cpu,
+                   timeout=60)
+    lines = [line.rpartition("] ")[2] for line in run.output.splitlines() if "Bad value" in line]
+    assert lines == ["tmpfs: Bad value for 'huge'", "  # kernel: tmpfs: Bad value for 'huge'",
+                     "  # kernel: tmpfs: Bad value for 'huge'", "tmpfs: Bad value for 'huge'",
+                     "  # kernel: tmpfs: Bad value for 'huge'"], run.output
 
 
 def test_complaint_fails_the_test_that_met_it(kernel: Path, cpu: int, rootfs: Path) -> None:

@@ -205,8 +205,22 @@ static __noreturn void exec_test(const struct test *t, int fd)
 
 enum verdict { PASS, FAIL, SKIP };
 
+#define CONSOLE_LEVEL "/proc/sys/kernel/printk"
+
+/* A test that was killed hasn't set it back. */
+static void restore_console(const char *level, ssize_t len)
+{
+	int fd = open(CONSOLE_LEVEL, O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0 || write(fd, level, len) != len)
+		fprintf(stderr, "init: " CONSOLE_LEVEL ": %s\n", strerror(errno));
+	close(fd);
+}
+
 static enum verdict run_test(const struct test *t, int nr)
 {
+	static char level[64];
+	static ssize_t level_len;
 	int fds[2], status = 0, i, left, wrong;
 	enum verdict verdict = FAIL;
 	struct run run = { 0 };
@@ -216,6 +230,12 @@ static enum verdict run_test(const struct test *t, int nr)
 	if (pipe2(fds, O_CLOEXEC)) {
 		printf("not ok %d %s # pipe: %s\n", nr, t->name, strerror(errno));
 		return FAIL;
+	}
+	if (!level_len) {
+		int fd = open(CONSOLE_LEVEL, O_RDONLY | O_CLOEXEC);
+
+		level_len = read(fd, level, sizeof(level));
+		close(fd);
 	}
 	pid = fork();
 	if (pid < 0) {
@@ -232,6 +252,8 @@ static enum verdict run_test(const struct test *t, int nr)
 	left = kill_leftovers();
 	wrong = audit_page_tables();
 	read_kmsg(&run);
+	if (run.quiet)
+		restore_console(level, level_len);
 
 	if (!intime)
 		printf("  # timed out after %d s, killed\n", timeout_secs);
