@@ -287,11 +287,31 @@ def test_bad_series_file(patched: Clone) -> None:
     assert "um/0009-none.patch, which isn't there" in patched.series("apply", status=2)
 
 
+def test_hardware_that_is_not_in_the_work_tree(clone: Clone) -> None:
+    regs = "drivers/gpu/drm/amd/include/asic_reg/" + "n" * 90 + ".h"
+    hidden = {regs: "#define A 1\n", "arch/arm/boot/dts/a.dts": "/ {};\n"}
+    clone.make_tarball({**TREE, **hidden, "arch/arm/boot/Makefile": "all:\n"})
+    clone.series("apply")
+    there = clone.path / "linux"
+    assert not any((there / name).exists() for name in hidden)
+    assert (there / "arch/arm/boot/Makefile").exists()
+    assert clone.git("status", "--porcelain") == ""
+    assert clone.git("show", f"HEAD:{regs}") == hidden[regs].strip()
+    clone.edit("mm/memory.c", "row 3\n", "mine\n")
+    clone.git("commit", "-qam", "mine")
+    clone.git("reset", "-q", "--hard", "HEAD~1")
+    assert not any((there / name).exists() for name in hidden)
+    clone.git("fsck", "--strict")
+    clone.git("sparse-checkout", "disable")
+    assert all((there / name).read_text() == text for name, text in hidden.items())
+    assert clone.git("status", "--porcelain") == ""
+
+
 def tree_of_theirs(clone: Clone) -> str:
     """A git tree of the user's with the base's files in it."""
     theirs = clone.path.parent / "theirs"
-    with tarfile.open(clone.tarball) as tar:
-        tar.extractall(theirs)
+    theirs.mkdir()
+    subprocess.run(["tar", "-x", "-C", theirs, "-f", clone.tarball], check=True)
     (theirs / "linux-source-7.2").rename(theirs / "src")
     tree = str(theirs / "src")
     clone.edit(".gitignore", "/*", "", tree=tree)
