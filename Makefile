@@ -71,11 +71,13 @@ link_vars := $(link_vars)|LINUXINCLUDE|KBUILD_(LDS|VMLINUX_LIBS|CPPFLAGS|AFLAGS|
 link_env = $(MAKE) --no-print-directory -rR -C $(out) -f $(CURDIR)/linux/Makefile $(kargs) \
 	CC='$(cc)' .env --eval='.env: ; @export -p | grep -E "^[a-z -]* ($(link_vars))=" >.link-env'
 
-# A sign of life each hundred objects, then the link to the program.
-progress := awk '/^  (CC|AS)/ && ++n % 100 == 0 { print "  kernel: " n " objects"; fflush() }'
+# A sign of life each hundred objects, then the link to the program. (mawk would wait for
+# a buffer full of lines.)
+progress = while read -r what _; do case $$what in CC|AS) n=$$((n + 1)); \
+	[ $$((n % $(2))) -ne 0 ] || echo "  $(1): $$n $(3)";; esac; done
 define build
 set -o pipefail; $(fast); case $$? in 0) exit;; 3) ;; *) exit 1;; esac; \
-set -e; echo '$(cc)' >$(out)/.cc; $(kmake) linux $(if $(filter 0,$(V)),| $(progress)); \
+set -e; echo '$(cc)' >$(out)/.cc; $(kmake) linux $(if $(filter 0,$(V)),| $(call progress,kernel,100,objects)); \
 [ $(out)/.kconfig.d -nt $(out)/include/config/auto.conf.cmd ] || awk \
 	'/^\t/ { print "$(out)/.configured: linux/" $$1 "\nlinux/" $$1 ":" } /^$$/ && NR > 2 { exit }' \
 	$(out)/include/config/auto.conf.cmd >$(out)/.kconfig.d; \
@@ -261,7 +263,7 @@ _selftests: build/.deps-selftests _modules
 		LINK.c='$$(CC) $$(CFLAGS) $$(CPPFLAGS) $$(LDFLAGS)' COMPILE.S='$$(CC) $$(ASFLAGS) -c' \
 		V=$(V) CC="$(cc)" CAN_BUILD_I386=0 KDIR=/nonexistent OUTPUT=$(selftests)/bin \
 		KHDR_INCLUDES='-isystem $(selftests)/headers/usr/include' \
-		$(if $(filter 0,$(V)),| awk '/^  CC/ && ++n % 10 == 0 { print "  selftests: " n " programs" }')
+		$(if $(filter 0,$(V)),| { $(call progress,selftests,10,programs); })
 
 # Nothing but Kbuild, for config.make_kernel(), which gives tree=, out= and targets=
 _kbuild:

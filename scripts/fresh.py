@@ -96,7 +96,7 @@ class Chroot:
         phases = Phases()
         self.log.write(f"$ {words}\n")
         with subprocess.Popen(self.command(words, user), stdin=subprocess.DEVNULL,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, bufsize=1,
                               errors="replace", cwd="/") as process:
             assert process.stdout
             for line in process.stdout:

@@ -106,7 +106,10 @@ def test_output_to_a_file_and_stdin_from_one(kernel: Path, tmp_path: Path) -> No
 @needs_busybox
 @pytest.mark.parametrize("alone", [True, False])
 def test_shell_on_a_terminal(alone: bool, kernel: Path, nothing_left: list[int]) -> None:
-    ours, theirs = pty.openpty()
+    try:
+        ours, theirs = pty.openpty()
+    except OSError as why:
+        pytest.skip(f"no pseudo-terminals: {why}")
     command = [str(kernel), "--", "sh"] if alone else [*RUNNER, "--kernel", str(kernel), "--shell"]
     home = tempfile.TemporaryDirectory(dir="/tmp")
     process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs,
@@ -371,9 +374,30 @@ def test_globs(kernel: Path) -> None:
     assert [t.name for t in ktap.parse(done.stdout)] == ["boot_hello", "thp_zero_read_fault"]
 
 
-def test_too_little_memory(kernel: Path) -> None:
-    done = cli(kernel, "--append", "mem=256M", "thp_write_fault")
+@pytest.mark.parametrize("mem", [192, 256, 272, 288, 384])
+def test_too_little_memory(kernel: Path, mem: int) -> None:
+    done = cli(kernel, "--append", f"mem={mem}M", "thp_write_fault")
     assert done.returncode == 2 and "mem=" in done.stdout and "512 MB" in done.stdout, done
+
+
+def test_next_to_no_memory_for_the_kernel(kernel: Path) -> None:
+    ends = set()
+    for mem in range(252, 292, 4):      # it depends on the program's size which ones fail
+        done = plain(kernel, f"mem={mem}M", "movablecore=256M", "--", "boot_hello")
+        good = done.returncode == 0 and "ok 1 boot_hello" in done.stdout
+        assert good or "Kernel panic - not syncing: " in done.stdout, (mem, done)
+        ends.add(good)
+    assert ends == {True, False}
+
+
+def test_without_pseudo_terminals(kernel: Path) -> None:
+    hide = ["unshare", "--map-root-user", "--mount", "sh", "-c",
+            'mount -t tmpfs none /dev/pts && exec "$@"', "-"]
+    if subprocess.run([*hide, "true"], capture_output=True).returncode:
+        pytest.skip("no namespace to hide the pseudo-terminals in")
+    done = subprocess.run([*hide, kernel, "--", "boot_hello"], capture_output=True, text=True,
+                          stdin=subprocess.DEVNULL, timeout=60)
+    assert done.returncode == 0 and done.stdout.startswith("KTAP version 1\n"), done.stdout
 
 
 def test_no_kernel(tmp_path: Path) -> None:
