@@ -16,6 +16,7 @@ static const char * const splats[] = {
 
 static int kmsg = -1;
 
+#define WARNING		4	/* KERN_WARNING */
 #define MAX_EXPECTED	8
 
 /* What one test has said and met. */
@@ -45,7 +46,6 @@ static void read_kmsg(struct run *run)
 	bool expected;
 	ssize_t len;
 	int i, prio;
-#define WARNING		4	/* KERN_WARNING */
 
 	for (;;) {
 		len = read(kmsg, rec, sizeof(rec) - 1);
