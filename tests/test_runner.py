@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import pty
@@ -14,6 +15,7 @@ import signal
 import struct
 import subprocess
 import tempfile
+import termios
 import time
 from pathlib import Path
 
@@ -194,6 +196,95 @@ def test_status_of_the_guest(mode: str, boot: Boot, nothing_left: list[int]) -> 
     assert boot("sh -c exit 5", f"seccomp={mode}").status == 5
 
 
+def umids(home: Path) -> list[Path]:
+    """The folders of guests in a user's home."""
+    return sorted((home / ".uml").glob("*"))
+
+
+@pytest.mark.parametrize("mode", ["on", "off"])
+def test_alone_panic(mode: str, kernel: Path, nothing_left: list[int], tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [kernel, f"seccomp={mode}", "ncpus=1", "--", "panic"], stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True, text=True,
+        env={"PATH": os.defpath, "HOME": str(tmp_path)})
+    nothing_left.append(process.pid)
+    output, _ = process.communicate(timeout=60)
+    assert "Kernel panic" in output
+    assert process.returncode == -signal.SIGABRT and umids(tmp_path) == []
+
+
+@pytest.mark.parametrize("sent, status", [
+    (signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+@pytest.mark.parametrize("mode", ["on", "off"])
+def test_alone_is_ended(sent: signal.Signals, status: int, mode: str, kernel: Path,
+                        nothing_left: list[int], tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [kernel, f"seccomp={mode}", "ncpus=1", "--", "hang"], stdin=subprocess.DEVNULL,
+        start_new_session=True, env={"PATH": os.defpath, "HOME": str(tmp_path)})
+    nothing_left.append(process.pid)
+    session_with_stub(process.pid)
+    process.send_signal(sent)
+    assert process.wait(30) == status and umids(tmp_path) == []
+
+
+def test_nohup(kernel: Path, nothing_left: list[int], tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        ["nohup", kernel, "--", "hang"], stdin=subprocess.DEVNULL, start_new_session=True,
+        env={"PATH": os.defpath, "HOME": str(tmp_path)})
+    nothing_left.append(process.pid)
+    session_with_stub(process.pid)
+    process.send_signal(signal.SIGHUP)
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(1)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(30) == 143
+
+
+def test_folder_of_a_killed_one(kernel: Path, nothing_left: list[int], tmp_path: Path) -> None:
+    def start() -> subprocess.Popen[bytes]:
+        process = subprocess.Popen([kernel, "--", "hang"], stdin=subprocess.DEVNULL,
+                                   start_new_session=True,
+                                   env={"PATH": os.defpath, "HOME": str(tmp_path)})
+        nothing_left.append(process.pid)
+        session_with_stub(process.pid)
+        return process
+
+    killed = start()
+    killed.kill()
+    killed.wait()
+    assert len(umids(tmp_path)) == 1
+    running = start()
+    [folder] = umids(tmp_path)
+    done = subprocess.run([kernel, "--", "boot_hello"], stdin=subprocess.DEVNULL,
+                          env={"PATH": os.defpath, "HOME": str(tmp_path)}, timeout=60)
+    assert done.returncode == 0 and umids(tmp_path) == [folder]
+    running.terminate()
+    assert running.wait(30) == 143 and umids(tmp_path) == []
+
+
+@needs_busybox
+@pytest.mark.parametrize("controlling", [True, False])
+def test_terminal_goes_away(controlling: bool, kernel: Path, nothing_left: list[int],
+                            tmp_path: Path) -> None:
+    ours, theirs = pty.openpty()
+
+    def in_child() -> None:
+        if controlling:
+            fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+    process = subprocess.Popen(
+        [kernel, "--", "sh"], stdin=theirs, stdout=theirs, stderr=theirs,
+        start_new_session=True, preexec_fn=in_child, env={"PATH": os.defpath, "HOME": str(tmp_path)})
+    nothing_left.append(process.pid)
+    os.close(theirs)
+    output = b""
+    while b"# " not in output:
+        assert select.select([ours], [], [], 20)[0], output
+        output += os.read(ours, 4096)
+    os.close(ours)
+    assert process.wait(20) == 129 and umids(tmp_path) == []
+
+
 def test_babbling_guest(boot: Boot, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "MAX_OUTPUT", 10)
     run = boot("boot_hello")
@@ -324,7 +415,7 @@ def test_copied_elsewhere_as_nobody(home: str, kernel: Path) -> None:
     assert done.returncode == 0 and "2 passed" in done.stdout, done.stdout + done.stderr
 
 
-def with_shm(options: str, *args: str) -> subprocess.CompletedProcess[str]:
+def with_shm(options: str, *args: str, tmpdir: str = "") -> subprocess.CompletedProcess[str]:
     """Run the runner where /dev/shm is a tmpfs of another kind."""
     enter = ["unshare", "-rm", "--propagation=private"]
     if subprocess.run([*enter, "true"], capture_output=True).returncode:
@@ -332,17 +423,45 @@ def with_shm(options: str, *args: str) -> subprocess.CompletedProcess[str]:
     script = f'mount -t tmpfs -o {options} tmpfs /dev/shm && exec "$@"'
     return subprocess.run([*enter, "sh", "-c", script, "-", *RUNNER, *args],
                           capture_output=True, text=True,
-                          env={k: v for k, v in os.environ.items() if k != "TMPDIR"})
+                          env={**os.environ, "TMPDIR": tmpdir})
 
 
 def test_shm_noexec(kernel: Path) -> None:
-    done = with_shm("noexec", "--kernel", str(kernel), "boot_hello")
+    done = with_shm("noexec", "--kernel", str(kernel), "boot_hello", tmpdir="/dev/shm")
     assert done.returncode == 1 and "/dev/shm is mounted noexec" in done.stderr, done
 
 
 def test_shm_full(kernel: Path) -> None:
-    done = with_shm("size=12M", "--kernel", str(kernel), "boot_hello", "thp_write_fault")
+    done = with_shm("size=12M", "--kernel", str(kernel), "boot_hello", "thp_write_fault",
+                    tmpdir="/dev/shm")
     assert done.returncode == 1 and "/dev/shm is full" in done.stderr, done
+    assert re.search(r"/dev/shm has room for \d+ MB, and the memory of 1024 MB", done.stdout), done
+
+
+@pytest.mark.parametrize("options", ["noexec", "size=12M", "size=64M"])
+def test_memory_without_shm(options: str, kernel: Path) -> None:
+    done = with_shm(options, "--kernel", str(kernel), "boot_hello", "thp_write_fault")
+    assert done.returncode == 0 and "has room" not in done.stdout, done
+
+
+@pytest.mark.parametrize("limit, said", [
+    ("-f 1000", "The memory is a file of 1024 MB, which ulimit -f does not allow"),
+    ("-n 12", "ulimit -n allows 12 open files, and at least 64 are needed")])
+def test_limit_is_named(limit: str, said: str, kernel: Path, tmp_path: Path) -> None:
+    done = subprocess.run(
+        ["bash", "-c", f'ulimit {limit} && exec "$0" -- boot_hello', kernel],
+        capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL,
+        env={"PATH": os.defpath, "HOME": str(tmp_path)})
+    assert done.returncode == 1 and said in done.stderr, done
+    assert (done.stdout + done.stderr).count("\n") == 1, done
+
+
+def test_few_files_are_enough(kernel: Path, tmp_path: Path) -> None:
+    done = subprocess.run(
+        ["bash", "-c", 'ulimit -n 64 && exec "$0" -- boot_hello thp_cow_child_writes', kernel],
+        capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL,
+        env={"PATH": os.defpath, "HOME": str(tmp_path)})
+    assert done.returncode == 0, done
 
 
 def test_too_many_mappings_are_explained() -> None:
@@ -351,6 +470,13 @@ def test_too_many_mappings_are_explained() -> None:
 
 
 # ---- the command line
+
+def test_ignored_options_are_named(kernel: Path) -> None:
+    done = plain(kernel, "numa=off", "RACE_SECS=1", "memmap=1G", "--", "boot_hello", timeout=60)
+    assert done.returncode == 0
+    assert [line.strip() for line in (done.stdout + done.stderr).splitlines() if "ignores" in line] == [
+        "uml-mm: this kernel ignores numa=off", "uml-mm: this kernel ignores memmap=1G"]
+
 
 def cli(kernel: Path, *args: str) -> subprocess.CompletedProcess[str]:
     """The runner's command line."""

@@ -119,6 +119,20 @@ static void setup_console(void)
 	setvbuf(stdout, NULL, _IOLBF, 0);
 }
 
+/*
+ * The kernel hands on as a variable what it doesn't know before "--". Those for
+ * tests are in capitals; the rest was meant for the kernel, which says so only
+ * where nobody looks.
+ */
+static void report_unknown_options(void)
+{
+	char **var;
+
+	for (var = environ; *var; var++)
+		if (**var >= 'a' && **var <= 'z')
+			fprintf(stderr, "uml-mm: this kernel ignores %s\n", *var);
+}
+
 int main(int argc, char **argv)
 {
 	char *limit = getenv("TEST_TIMEOUT");
@@ -128,6 +142,7 @@ int main(int argc, char **argv)
 	mount_all();
 	setup_console();
 	setenv("PATH", "/bin:/tests:/bench", 1);
+	report_unknown_options();
 
 	for (i = 1; i < argc && nr < MAX_TESTS; i++) {
 		/* UML appends these to any command line. */

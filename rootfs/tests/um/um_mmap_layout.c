@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * mmap() goes downwards from below the stack, as on x86-64; upwards in a program
- * whose stack has no limit.
+ * whose stack has no limit. With MAP_32BIT it gives what is between 1 and 2 GB.
  */
 #include "mmtest.h"
 #include <sys/resource.h>
 
 #define SIZE	(16 * PAGE_SIZE)
+#define GB	(1UL << 30)
 
 /* Run by exec, since that is when the layout is chosen */
 static int goes_downwards(void)
@@ -25,13 +26,45 @@ static int program(void *limit)
 	return 2;
 }
 
+static char *low(char *hint, size_t len)
+{
+	return mmap(hint, len, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_32BIT, -1, 0);
+}
+
+static bool is_low(char *p, size_t len)
+{
+	return (unsigned long)p >= GB && (unsigned long)p + len <= 2 * GB;
+}
+
+static void test_map_32bit(void)
+{
+	char *first = low(NULL, SIZE), *second = low(NULL, SIZE), *third, *fourth, *huge;
+
+	test_true(is_low(first, SIZE), "MAP_32BIT: %p", first);
+	test_true(is_low(second, SIZE) && second != first, "the next: %p", second);
+	third = low((char *)(1536UL << 20), SIZE);
+	test_eq((unsigned long)third, 1536UL << 20, "one where it was asked for");
+	fourth = low((char *)(64 * GB), SIZE);
+	test_true(is_low(fourth, SIZE), "one that was asked for elsewhere: %p", fourth);
+	huge = low(NULL, 16 << 20);
+	test_true(is_low(huge, 16 << 20), "16 MB: %p", huge);
+	*first = *second = *third = *fourth = *huge = 1;
+	test_true(low(NULL, GB) == MAP_FAILED && errno == ENOMEM, "no room for 1 GB");
+	munmap(first, SIZE);
+	munmap(second, SIZE);
+	munmap(third, SIZE);
+	munmap(fourth, SIZE);
+	munmap(huge, 16 << 20);
+}
+
 int main(int argc, char **argv)
 {
 	struct rlimit limit;
 
 	if (argc > 1)
 		return goes_downwards();
-	test_plan(2);
+	test_plan(8);
 	getrlimit(RLIMIT_STACK, &limit);
 	limit.rlim_cur = 8UL << 20;
 	test_eq(in_child(program, &limit), 1, "downwards below a stack of 8 MB");
@@ -40,5 +73,6 @@ int main(int argc, char **argv)
 		test_eq(in_child(program, &limit), 0, "downwards without a limit of the stack");
 	else
 		ksft_test_result_skip("the stack has a hard limit\n");
+	test_map_32bit();
 	ksft_finished();
 }

@@ -56,7 +56,8 @@ class Entry(NamedTuple):
         """Its bits by name."""
         bits: tuple[str, ...]
         if self.kind in ("page", "table"):
-            bits = ("PRESENT", "PROTNONE", "HUGE", "RW", "USER", "ACCESSED", "DIRTY", "NEEDSYNC")
+            bits = ("PRESENT", "PROTNONE", "HUGE", "RW", "USER", "ACCESSED", "DIRTY", "NX",
+                    "NEEDSYNC")
         else:
             bits = ("SWP_EXCLUSIVE", "NEEDSYNC") if self.kind != "none" else ("NEEDSYNC",)
         found = [b.lower() for b in bits if self.value & const(f"_PAGE_{b}")]
@@ -259,7 +260,7 @@ def host_view(mm: Mm, entry: Entry, address: int) -> tuple[str, bool | None]:
         rights = "---"
         if entry.value & accessed and entry.value & present:
             write = entry.value & const("_PAGE_RW") and entry.value & dirty
-            rights = "rw" if write else "r-"
+            rights = ("rw" if write else "r-") + ("-" if entry.value & const("_PAGE_NX") else "x")
         physical = (pfn << const("PAGE_SHIFT")) + (address & entry.size - 1)
         want = rights, physical & -(1 << const("PAGE_SHIFT"))
     said = "nothing"
