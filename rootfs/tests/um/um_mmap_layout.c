@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * mmap() goes downwards from below the stack, as on x86-64; upwards in a program
- * whose stack has no limit. With MAP_32BIT it gives what is between 1 and 2 GB.
+ * whose stack has no limit. With MAP_32BIT it gives what is between 1 and 2 GB. At
+ * the top of the address space the kernel reads nothing that a program hasn't mapped,
+ * although UML has something there.
  */
 #include "mmtest.h"
 #include <sys/resource.h>
@@ -58,13 +60,55 @@ static void test_map_32bit(void)
 	munmap(huge, 16 << 20);
 }
 
+static bool is_mapped(unsigned long addr)
+{
+	unsigned long start, end;
+	bool found = false;
+	char line[256];
+	FILE *f = fopen("/proc/self/maps", "r");
+
+	while (f && fgets(line, sizeof(line), f))
+		found |= sscanf(line, "%lx-%lx", &start, &end) == 2 && addr >= start &&
+			 addr < end;
+	if (f)
+		fclose(f);
+	return found;
+}
+
+/* Pages there that aren't mapped, and yet are read by write(2), or are written to */
+static int test_top(void)
+{
+	unsigned long top = 1UL << 47, addr;
+	int fds[2], bad = 0;
+	char c;
+
+	if (pipe(fds))
+		ksft_exit_fail_perror("pipe");
+	for (addr = top - 64 * PAGE_SIZE; addr < top; addr += PAGE_SIZE) {
+		if (is_mapped(addr))
+			continue;
+		if (write(fds[1], (void *)addr, 1) == 1) {
+			bad++;
+			if (read(fds[0], &c, 1) != 1)
+				ksft_exit_fail_perror("read");
+		}
+		if (write(fds[1], "x", 1) != 1)
+			ksft_exit_fail_perror("write");
+		if (read(fds[0], (void *)addr, 1) == 1)
+			bad++;
+		else if (read(fds[0], &c, 1) != 1)
+			ksft_exit_fail_perror("read");
+	}
+	return bad;
+}
+
 int main(int argc, char **argv)
 {
 	struct rlimit limit;
 
 	if (argc > 1)
 		return goes_downwards();
-	test_plan(8);
+	test_plan(9);
 	getrlimit(RLIMIT_STACK, &limit);
 	limit.rlim_cur = 8UL << 20;
 	test_eq(in_child(program, &limit), 1, "downwards below a stack of 8 MB");
@@ -74,5 +118,6 @@ int main(int argc, char **argv)
 	else
 		ksft_test_result_skip("the stack has a hard limit\n");
 	test_map_32bit();
+	test_eq(test_top(), 0, "pages at the top that the kernel accesses, of 64");
 	ksft_finished();
 }
