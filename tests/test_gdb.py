@@ -156,7 +156,7 @@ def agrees(view: dict[str, str], stop: Section) -> None:
     elif view["stage"] not in ("zero", "huge_zero"):
         assert mapped[0] == entire and sum(mapped) == int(find(r"mapped (\d+)", refs))
     wants = {"fork": ("PMD mappings", 2), "partial": ("PTE mappings", 511),
-             "partial_fork": ("PTE mappings", 1022), "pin": ("pins", 1), "subpage_pin": ("pins", 3),
+             "partial_fork": ("PTE mappings", 1022), "pin": ("pins", 1), "subpage_pin": ("pins", 5),
              "small_pin": ("pins", 1024), "swapcache": ("swap cache", 1),
              "file": ("page cache", 512), "file_parts": ("page cache", 512),
              "huge_zero": ("allocation", 1), "team": ("team", 1), "team_first": ("team", 1),
@@ -166,8 +166,8 @@ def agrees(view: dict[str, str], stop: Section) -> None:
         name, count = wants[view["stage"]]
         assert int(rows.get(name, 0)) == count, refs
     if view["stage"] == "subpage_pin":
-        assert "pins 3, of page 7 twice, 511 of it" in page
-        assert "3 by FOLL_PIN, of page 7 twice, 511 of it" in refs
+        assert "pins 5, of page 7 twice, 511 of it, 2 of the whole" in page
+        assert "5 by FOLL_PIN, of page 7 twice, 511 of it, 2 of the whole" in refs
     listed = "list     none" not in said["mm-lru 2"]
     assert listed == (bool(flags >> KPF["lru"] & 1) and not flags >> KPF["unevictable"] & 1)
     zero = said["mm-huge-zero"]

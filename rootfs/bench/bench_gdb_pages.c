@@ -80,6 +80,9 @@ int main(void)
 			longterm_pin(p + 7 * PAGE_SIZE, PAGE_SIZE),
 			longterm_pin(p + 7 * PAGE_SIZE, PAGE_SIZE),
 			longterm_pin(p + 511 * PAGE_SIZE, PAGE_SIZE),
+			/* Each a pin of the whole: they are of several pages */
+			longterm_pin(p + 20 * PAGE_SIZE, 2 * PAGE_SIZE),
+			longterm_pin(p, HPAGE_SIZE),
 		};
 
 		show("subpage_pin", p);

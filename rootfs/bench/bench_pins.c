@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Nanoseconds that it takes to pin 64 MB and to unpin them, of huge and of small
- * pages, by calls for 1, 8 and 512 pages; to fault them in; and to read them by
- * direct I/O of 1 MB each. Medians.
+ * pages, by calls for 1, 8 and 512 pages, as who unpins them page by page and as
+ * who doesn't say so ("whole"); to fault them in; and to read them by direct I/O of
+ * 1 MB each. Medians.
  */
 #include "../../../../mm/gup_test.h"
 #include "bench.h"
@@ -13,8 +14,11 @@
 #define ROUNDS	11
 #define IO	(1UL << 20)
 
-static long times[10][ROUNDS];
-static const char *names[10];
+#define FOLL_WRITE	1
+#define FOLL_SUBPAGE	(1 << 13)
+
+static long times[16][ROUNDS];
+static const char *names[16];
 static int nr_times;
 
 static void note(int *at, const char *name, int round, long ns)
@@ -24,11 +28,11 @@ static void note(int *at, const char *name, int round, long ns)
 	nr_times = *at;
 }
 
-static void gup(char *p, int per_call, long *get, long *put)
+static void gup(char *p, int per_call, int flags, long *get, long *put)
 {
 	struct gup_test test = {
 		.addr = (unsigned long)p, .size = LEN,
-		.nr_pages_per_call = per_call, .gup_flags = 1,	/* FOLL_WRITE */
+		.nr_pages_per_call = per_call, .gup_flags = FOLL_WRITE | flags,
 	};
 	int fd = open("/sys/kernel/debug/gup_test", O_RDWR | O_CLOEXEC);
 
@@ -55,13 +59,17 @@ static void direct(int *at, const char *name, int round, char *p)
 static void one_round(int r, bool huge)
 {
 	static const int per_call[] = { 1, 8, 512 };
-	static const char * const gets[][3] = {
-		{ "smallpin1", "smallpin8", "smallpin512" },
-		{ "hugepin1", "hugepin8", "hugepin512" },
+	static const char * const gets[][6] = {
+		{ "smallpin1", "smallpin8", "smallpin512",
+		  "smallwhole1", "smallwhole8", "smallwhole512" },
+		{ "hugepin1", "hugepin8", "hugepin512",
+		  "hugewhole1", "hugewhole8", "hugewhole512" },
 	};
-	static const char * const puts[][3] = {
-		{ "smallunpin1", "smallunpin8", "smallunpin512" },
-		{ "hugeunpin1", "hugeunpin8", "hugeunpin512" },
+	static const char * const puts[][6] = {
+		{ "smallunpin1", "smallunpin8", "smallunpin512",
+		  "smallunwhole1", "smallunwhole8", "smallunwhole512" },
+		{ "hugeunpin1", "hugeunpin8", "hugeunpin512",
+		  "hugeunwhole1", "hugeunwhole8", "hugeunwhole512" },
 	};
 	char *p = huge ? huge_area(NR) : small_area(NR);
 	long t = now_ns(), get, put;
@@ -71,8 +79,8 @@ static void one_round(int r, bool huge)
 	for (i = 0; i < LEN; i += PAGE_SIZE)
 		*(volatile char *)(p + i) = 1;
 	note(&at, huge ? "hugefault" : "smallfault", r, now_ns() - t);
-	for (i = 0; i < 3; i++) {
-		gup(p, per_call[i], &get, &put);
+	for (i = 0; i < 6; i++) {
+		gup(p, per_call[i % 3], i < 3 ? FOLL_SUBPAGE : 0, &get, &put);
 		note(&at, gets[huge][i], r, get);
 		note(&at, puts[huge][i], r, put);
 	}

@@ -332,15 +332,18 @@ def tail_refs(kernel: Path, count: int) -> None:
     rounds = in_turns(count, {name: partial(measure, program, [], "bench_pins")
                               for name, program in kernels.items()})
     pages = 16384
-    print(f"{'ns a page, median of ' + str(count):30}{'off':>9}{'on':>9}{'on / off':>10}"
+    print(f"{'ns a page, median of ' + str(count):37}{'off':>9}{'on':>9}{'on / off':>10}"
           f"{'from':>7}{'to':>7}")
     for size in ("small", "huge"):
         for key, text in (("fault", "fault"), ("direct", "O_DIRECT read"),
-                          *((f"{do}{n}", f"{do}, {n} a call") for n in (1, 8, 512)
-                            for do in ("pin", "unpin"))):
+                          *((f"{do}{n}", f"{text}, {n} a call")
+                            for do, text in (("pin", "pin"), ("unpin", "unpin"),
+                                             ("whole", "pin as a whole"),
+                                             ("unwhole", "unpin as a whole"))
+                            for n in (1, 8, 512))):
             off, on = ([r[f"{size}{key}_ns"] for r in rounds[name]] for name in kernels)
             ratios = sorted(b / a for a, b in zip(off, on))
-            print(f"{size + ' pages, ' + text:30}{median(off) / pages:9.1f}"
+            print(f"{size + ' pages, ' + text:37}{median(off) / pages:9.1f}"
                   f"{median(on) / pages:9.1f}{median(ratios):10.3f}{ratios[0]:7.3f}"
                   f"{ratios[-1]:7.3f}")
 

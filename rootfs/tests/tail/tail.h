@@ -17,7 +17,8 @@
 struct pins {
 	int order;	/* of the folio that a page is in; -1 if that has no pins */
 	int folio;	/* its pins, */
-	int page;	/* and those of the page; -1: nobody knows */
+	int page;	/* those of the page, */
+	int opaque;	/* and those that aren't any page's */
 };
 
 /* The pins of page @pfn; of all pages for ~0UL, then in .folio */
@@ -40,10 +41,10 @@ static inline struct pins pins_of_pfn(unsigned long pfn)
 		}
 		if (pfn < head || pfn >= head + (1UL << order))
 			continue;
-		pins = (struct pins) { order, n, order ? 0 : n };
+		pins = (struct pins) { order, n, order ? 0 : n, 0 };
 		s = line + len;
-		if (!strcmp(s, " of the folio\n"))
-			pins.page = -1;
+		if (sscanf(s, " of the folio %d%n", &pins.opaque, &len) == 1)
+			s += len;
 		if (strncmp(s, " subpages", 9))
 			continue;
 		for (s += 9; sscanf(s, " %lu%n", &first, &len) == 1;) {
@@ -90,6 +91,10 @@ static inline long pins_held(void)
 			 __pins.page, want_order, want_folio, want_page); \
 } while (0)
 
+/* How many pins of its folio the page at @p shares with the others */
+#define test_opaque(p, want, fmt, ...) \
+	test_eq(pins_of(p).opaque, want, fmt, ##__VA_ARGS__)
+
 static inline bool in_swap(const void *p)
 {
 	return pagemap(p) >> 62 & 1;
@@ -101,18 +106,29 @@ static inline void tail_start(unsigned int plan)
 	test_start_with(plan, SUBPAGE_PINS, "pins of subpages");
 }
 
-/* Pin the range for long; end it with gup_unpin() */
-static inline int gup_pin(void *p, size_t len)
+static inline int gup_pin_flags(void *p, size_t len, unsigned int flags)
 {
 	struct pin_longterm_test args = {
 		.addr = (unsigned long)p, .size = len,
-		.flags = PIN_LONGTERM_TEST_FLAG_USE_WRITE,
+		.flags = PIN_LONGTERM_TEST_FLAG_USE_WRITE | flags,
 	};
 	int fd = open("/sys/kernel/debug/gup_test", O_RDWR | O_CLOEXEC);
 
 	if (fd < 0 || ioctl(fd, PIN_LONGTERM_TEST_START, &args))
 		ksft_exit_fail_perror("PIN_LONGTERM_TEST_START");
 	return fd;
+}
+
+/* Pin the range for long; end it with gup_unpin() */
+static inline int gup_pin(void *p, size_t len)
+{
+	return gup_pin_flags(p, len, 0);
+}
+
+/* The same as who has never heard of pins of single pages, RDMA for instance */
+static inline int gup_pin_opaque(void *p, size_t len)
+{
+	return gup_pin_flags(p, len, PIN_LONGTERM_TEST_FLAG_OPAQUE);
 }
 
 /* What is in the pinned pages, wherever they are mapped now */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Tracepoints tell each page that is pinned and unpinned, when the pins of a huge
- * page can't be told apart any more, and that a split has found them.
+ * Tracepoints tell each page that is pinned and unpinned, the pins of a huge page
+ * that aren't any page's, and that a split has found them.
  */
 #include "tail.h"
 
@@ -16,7 +16,7 @@ int main(void)
 		{ "get", 5, 8, 8 },
 		{ "get", 511, 1, 9 },
 		{ "put", 511, 1, 8 },
-		{ "get", 20, 10, 18 }, { "opaque", 0, 0, 18 },	/* several pages */
+		{ "opaque", 20, 10, 18 },	/* several pages */
 		{ "put", 0, 9, 9 }, { "put", 0, 1, 8 },
 		{ "put", 5, 8, 0 },
 		{ "get", 7, 1, 1 }, { "put", 7, 1, 0 },

@@ -211,9 +211,8 @@ mm-refs accounts for each reference."""
         say("flags", folio.flags + (f"; of this page {own}" if page.is_tail else ""))
         own = f", this page {page.own_mapcount} by PTE" if const("PAGE_MAPCOUNT") else ""
         entire = f" ({folio.entire_mapcount} by PMD{own})" if folio.large else ""
-        pinned = f", of page {folio.pinned_pages} of it" if folio.pinned_pages else ""
         say("counts", f"refcount {folio.refs}, mapcount {folio.mapcount}{entire}, "
-                      f"pins {folio.pins}{pinned}")
+                      f"pins {folio.pins}{folio.pinned_pages}")
         say("mapping", mapping_of(folio))
         if team := folio.team:
             say("team", f"page {folio.pfn - team.head} of the one at page {team.head}: {team}")

@@ -161,7 +161,7 @@ class Folio:
         if self.has("PG_swapbacked") and not self.type:
             flags = [{"owner_priv_1": "swapcache"}.get(f, f) for f in flags]
         if self.large and not self.type:
-            names = ("partially_mapped", "has_hwpoisoned", *(["pins_opaque"] * self._counts_pins))
+            names = ("partially_mapped", "has_hwpoisoned")
             flags += [name for name in names if self.raw["_flags_1"] & _flag(f"PG_{name}")]
         return "|".join(flags)
 
@@ -208,8 +208,8 @@ class Folio:
 
     @property
     def pinned_pages(self) -> str:
-        """Which of its pages are pinned, as "5-12, 511 twice"; empty if nobody knows."""
-        if not self._counts_pins or not self.pins or self.raw["_flags_1"] & _flag("PG_pins_opaque"):
+        """Which of its pages are pinned, as ", of page 5-12, 511 twice of it"; empty if unknown."""
+        if not self._counts_pins or not self.raw["_subpage_pins"]:
             return ""
         counts = [Page(pfn).raw["_mapcount"] + 1 for pfn in self.pfns]
         runs = []
@@ -218,7 +218,8 @@ class Folio:
             if count:
                 runs.append(f"{first}" + (f"-{last}" if last > first else "") +
                             {1: "", 2: " twice"}.get(count, f" {count} times"))
-        return ", ".join(runs)
+        opaque = self.pins - self.raw["_subpage_pins"]
+        return f", of page {', '.join(runs)} of it" + (f", {opaque} of the whole" if opaque else "")
 
     @property
     def mapping(self) -> int:
@@ -325,6 +326,3 @@ def file_of(mapping: int) -> str:
         dentry = first - field("struct dentry", "d_alias").offset
         name = f" \"{text(Struct('struct dentry', dentry)['d_name.name'])}\""
     return f"{fs} inode {inode['i_ino']}{name}"
-
-
-# ---- the command

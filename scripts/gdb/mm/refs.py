@@ -290,7 +290,7 @@ class Ledger:
         pins = folio.pins if folio.large else max(self.unattributed, 0) // weight
         yield Row("pins", pins * weight,
                   f"{pins} by FOLL_PIN" + (f", {weight} each" if weight > 1 else "") +
-                  (f", of page {folio.pinned_pages} of it" if folio.pinned_pages else ""))
+                  folio.pinned_pages)
         yield from self._owner()
 
     def _owner(self) -> Iterator[Row]:
