@@ -10,8 +10,9 @@
 #include "mmtest.h"
 
 #define NR_VECS		256	/* BIO_MAX_VECS */
-#define FULL		((NR_VECS - 1) * PAGE_SIZE)
-#define LEN		((NR_VECS + 1) * PAGE_SIZE)
+#define NR_FULL		(NR_VECS - 3)
+#define FULL		(NR_FULL * PAGE_SIZE)
+#define LEN		((NR_VECS - 1) * PAGE_SIZE)
 
 static char *small, *huge;
 
@@ -48,8 +49,9 @@ static int loop_device(void)
 }
 
 /*
- * 5 results: 255 pages, then @cut bytes of a huge page that begin @offset bytes
- * before its page 4, and then what is missing to the whole.
+ * 5 results: 253 pages, then @cut bytes of a huge page that begin @offset bytes
+ * before its page 4, and twice 512 bytes: that is as many pieces as a bio has, and
+ * not a whole block. Then comes what is missing to that.
  */
 static void read_in_pieces(int fd, size_t offset, size_t cut)
 {
@@ -60,14 +62,16 @@ static void read_in_pieces(int fd, size_t offset, size_t cut)
 	long held = pins_held();
 	size_t i;
 
-	for (i = 0; i < NR_VECS - 1; i++)
+	for (i = 0; i < NR_FULL; i++)
 		iov[i] = (struct iovec) { small + i * PAGE_SIZE, PAGE_SIZE };
 	iov[i++] = (struct iovec) { piece, cut };
-	iov[i++] = (struct iovec) { rest, left };
+	iov[i++] = (struct iovec) { rest, 512 };
+	iov[i++] = (struct iovec) { rest + 512, 512 };
+	iov[i++] = (struct iovec) { rest + 1024, left - 1024 };
 	ksft_print_msg("%zu bytes from %zu before the end of a page\n", cut, offset);
 	test_eq(preadv(fd, iov, i, 0), FULL + cut + left, "bytes read");
 	pattern_fill(data, 0, LEN, 2);
-	test_true(!memcmp(small, data, FULL), "the first 255 pages");
+	test_true(!memcmp(small, data, FULL), "the first 253 pages");
 	test_true(!memcmp(piece, data + FULL, cut), "the piece that is cut");
 	test_true(!memcmp(rest, data + FULL + cut, left), "the rest");
 	test_eq(pins_held() - held, 0, "pins taken and not given back");
