@@ -10,7 +10,7 @@
 #include "hugetlb.h"
 #include "team.h"
 
-#define NR	24
+#define NR	90	/* more than an 8th of memory */
 #define LIMITED	"/tmp/team_memory"
 
 static long used_pages(const char *path)
