@@ -53,13 +53,13 @@ static int other(void)
 
 int main(void)
 {
-	unsigned long pfns[HPAGE_NR];
-	char *p, *drain;
+	char *p, *drain, *unused;
+	long stolen;
 	pid_t pid;
 	size_t i;
 	int way;
 
-	team_start(20);
+	team_start(23);
 	bitmap = open(IDLE, O_RDWR);
 	if (bitmap < 0)
 		ksft_exit_fail_perror(IDLE);
@@ -113,17 +113,29 @@ int main(void)
 	FORCE_READ(p[30 * PAGE_SIZE]);
 	test_eq(idle(false), HPAGE_NR - 2, "by PTEs: idle after reads of two");
 	area_free(p, 1);
+	close(fd);
 
-	/* Reclaim that looks at a few pages finds them all used, and goes on. */
+	/*
+	 * Reclaim that looks at some pages, of which each has been used as the PMD
+	 * says, goes on to others that haven't been.
+	 */
+	memcg_enter();
+	fd = huge_file("used", HPAGE_SIZE, 1);
 	p = map_file(fd, HPAGE_SIZE, MAP_SHARED);
 	FORCE_READ(*p);
-	pfns_of(p, pfns, HPAGE_NR);
-	mark_idle(0, HPAGE_NR);
-	for (i = 0; i < 20; i++) {
+	pfn = pfn_of(p);
+	unused = small_pages(4, 2);
+	stolen = vmstat("pgsteal_anon");
+	for (i = 0; i < 4; i++) {
+		file_write("/proc/self/clear_refs", "1");
 		FORCE_READ(p[i * 7 * PAGE_SIZE]);
-		file_write(MEMCG "memory.reclaim", "16384");
+		memcg_reclaim(16 * PAGE_SIZE);
 	}
-	test_eq(idle(false), 0, "idle after use and reclaim");
+	test_vmstat_min("pgsteal_anon", stolen, 16);
+	test_team(pfn, 512, 1, "used while other memory was reclaimed");
+	test_data(p, 0, HPAGE_SIZE, 1, "its data");
+	test_data(unused, 0, 4 * HPAGE_SIZE, 2, "what was reclaimed");
+	area_free(unused, 4);
 	area_free(p, 1);
 	close(fd);
 	ksft_finished();
