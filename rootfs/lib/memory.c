@@ -24,6 +24,15 @@ char *hole_area(size_t nr_huge)
 	return (char *)p;
 }
 
+void tlb_forget(char *p, size_t len)
+{
+	char *q = hole_area((len + HPAGE_SIZE - 1) / HPAGE_SIZE);
+	int flags = MREMAP_MAYMOVE | MREMAP_FIXED;
+
+	if (mremap(p, len, len, flags, q) != q || mremap(q, len, len, flags, p) != p)
+		ksft_exit_fail_perror("mremap");
+}
+
 static char *plain_area(size_t nr_huge)
 {
 	char *p = hole_area(nr_huge);

@@ -215,6 +215,12 @@ void quiet_console(void);
 /* Minor faults of this thread so far */
 long minor_faults(void);
 
+/*
+ * No CPU has a translation of a range any more, as it was moved away and back: the next
+ * access is one that the page tables get to know. To make an entry old isn't enough.
+ */
+void tlb_forget(char *p, size_t len);
+
 /* 2 MB aligned, anonymous, private, nothing next to it; nothing faulted in */
 char *huge_area(size_t nr_huge);	/* MADV_HUGEPAGE */
 char *small_area(size_t nr_huge);	/* MADV_NOHUGEPAGE */

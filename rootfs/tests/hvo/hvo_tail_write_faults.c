@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The struct pages that optimized HugeTLB pages share can be read and not
- * written: a case of the KUnit suite um_tlb tries both on all vmemmap pages of
- * each that there is. Once they are freed, what they shared can be written again.
+ * written: a case of the KUnit suite hugetlb_vmemmap tries both on all vmemmap pages
+ * of each that there is. Once they are freed, what they shared can be written again.
  */
 #include "hugetlb.h"
 
@@ -11,7 +11,7 @@ static long run_case(void)
 {
 	char info[256];
 	long tried = -1;
-	bool ok = kunit_case("um_tlb", "hugetlb_shared_tails_read_only", info,
+	bool ok = kunit_case("hugetlb_vmemmap", "shared_tails_read_only", info,
 			     sizeof(info));
 
 	sscanf(info, "%ld optimized", &tried);
@@ -23,7 +23,7 @@ int main(void)
 	long before;
 	char *p;
 
-	hvo_start(10);
+	hvo_frames_start(10);
 	before = memmap_pages();
 	pool_resize(2);
 	test_eq(run_case(), 0, "not optimized: pages that the case has tried");

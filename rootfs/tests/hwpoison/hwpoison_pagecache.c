@@ -1,57 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A page of page cache fails that is as it is in its file, which is on the host:
- * it is read from there again, by all who have it mapped, and nobody notices.
+ * A page of page cache fails that is as it is on its device: it is read from there
+ * again, by all who have it mapped, and nobody notices.
  */
-#include <dirent.h>
-#include <sys/mount.h>
-#include <sys/stat.h>
-
 #include "hugetlb.h"
 
-#define HOST	"/tmp/host"
+#define DEVICE	"/dev/ram1"
 #define NR	8
 #define LEN	(NR * PAGE_SIZE)
 #define BAD	(5 * PAGE_SIZE)
 
 static char *p, want[LEN];
-static pid_t owner;
-
-static void host_end(void)
-{
-	if (owner != getpid())
-		return;
-	munmap(p, LEN);
-	umount2(HOST, MNT_DETACH);
-	rmdir(HOST);
-}
-
-/* Some file of the host's that is long enough */
-static int host_file(void)
-{
-	struct dirent *de;
-	struct stat st;
-	DIR *dir;
-	int fd;
-
-	mkdir(HOST, 0755);
-	if (mount("none", HOST, "hostfs", MS_RDONLY, "/"))
-		ksft_exit_fail_perror("mount hostfs");
-	owner = getpid();
-	atexit(host_end);
-	dir = opendir(HOST "/usr/bin");
-	while (dir && (de = readdir(dir))) {
-		fd = openat(dirfd(dir), de->d_name, O_RDONLY | O_CLOEXEC);
-		if (fd >= 0 && !fstat(fd, &st) && S_ISREG(st.st_mode) &&
-		    st.st_size >= (off_t)LEN) {
-			ksft_print_msg("/usr/bin/%s\n", de->d_name);
-			closedir(dir);
-			return fd;
-		}
-		close(fd);
-	}
-	ksft_exit_fail_msg("no file of %lu kB in the host's /usr/bin\n", LEN / 1024);
-}
 
 static int child(void *pfn)
 {
@@ -69,11 +28,14 @@ int main(void)
 	char c;
 
 	poison_start(10, false);
-	fd = host_file();
-	p = mmap(hole_area(1), LEN, PROT_READ, MAP_SHARED | MAP_FIXED, fd, 0);
-	if (p == MAP_FAILED || pipe(go))
-		ksft_exit_fail_perror("mmap");
-	memcpy(want, p, LEN);
+	pattern_fill(want, 0, LEN, 1);
+	fd = open(DEVICE, O_RDWR | O_CLOEXEC);
+	if (fd < 0 || pwrite(fd, want, LEN, 0) != LEN || fsync(fd))
+		ksft_exit_fail_perror(DEVICE);
+	p = map_file(fd, LEN, MAP_SHARED);
+	if (pipe(go))
+		ksft_exit_fail_perror("pipe");
+	force_read_pages(p, NR, PAGE_SIZE);
 	pfns_of(p, pfn, NR);
 	fflush(stdout);
 	pid = fork();

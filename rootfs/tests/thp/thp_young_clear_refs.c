@@ -2,7 +2,7 @@
 /*
  * After clear_refs nothing of a huge page, of a tmpfs huge page and of small
  * pages is Referenced; touching one byte makes all of a huge page Referenced,
- * and one small page.
+ * and one small page, once no CPU has an old translation of it.
  */
 #include "mmtest.h"
 
@@ -23,6 +23,9 @@ int main(void)
 	test_smaps(huge, HPAGE_SIZE, "Referenced", 0);
 	test_smaps(small, HPAGE_SIZE, "Referenced", 0);
 	test_smaps(shm, HPAGE_SIZE, "Referenced", 0);
+	tlb_forget(huge, HPAGE_SIZE);
+	tlb_forget(small, HPAGE_SIZE);
+	tlb_forget(shm, HPAGE_SIZE);
 	force_read_pages(huge + 300 * PAGE_SIZE, 1, PAGE_SIZE);
 	force_read_pages(small + 300 * PAGE_SIZE, 1, PAGE_SIZE);
 	force_read_pages(shm + 300 * PAGE_SIZE, 1, PAGE_SIZE);
