@@ -180,7 +180,7 @@ deps:		## install the Debian packages that are needed, or name them
 	$(Q)scripts/deps
 
 fresh:		## prove make, make test on bare Debians: SUITE="trixie ..." AS=root|sandbox
-	$(Q)$(PYTHON) scripts/fresh.py $(if $(AS),--user '$(AS)') $(FRESH) $(SUITE)
+	$(Q)$(PYTHON) -m scripts.judge.fresh $(if $(AS),--user '$(AS)') $(FRESH) $(SUITE)
 
 clean:		## delete build/
 	rm -rf build

@@ -67,7 +67,7 @@ def test_provoked_message_is_a_line_of_the_test(kernel: Path, cpu: int, rootfs: 
     for name, level in (("a_loud", 5), ("b_quiet", 1), ("c_after", 0)):
         subprocess.run(["gcc", "-static", "-w", "-xc", "-", "-o", rootfs / "tests" / name],
                        input=PROVOKE % (level, level), text=True, check=True)
-    run = uml.boot(kernel, uml.hostfs(rootfs), ["a_loud", "b_quiet", "c_after"], cpu=cpu,
+    run = machine.boot(kernel, machine.hostfs(rootfs), ["a_loud", "b_quiet", "c_after"], cpu=cpu,
                    timeout=60)
     lines = [line.rpartition("] ")[2] for line in run.output.splitlines() if "Bad value" in line]
     assert lines == ["tmpfs: Bad value for 'huge'", "  # kernel: tmpfs: Bad value for 'huge'",

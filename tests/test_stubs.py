@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from conftest import ROOTFS, Boot
 
-import uml
+from scripts.guest import machine
 
 MODES = ["on", "off"]
 REFUSED = "The host doesn't start a process for UML"
@@ -65,7 +65,7 @@ def stubs(kernel: int) -> list[int]:
 def kill_stubs(kernel: Path, args: list[str], cpu: int | None) -> tuple[int, int, str]:
     """Boot a guest with bench_stubs, kill what it starts: kills, status, console."""
     kills, output = 0, bytearray()
-    with uml.Guest(kernel, [*uml.hostfs(ROOTFS), *args, "--", "timeout=60", "bench_stubs"],
+    with machine.Guest(kernel, [*machine.hostfs(ROOTFS), *args, "--", "timeout=60", "bench_stubs"],
                    cpu=cpu) as guest:
         assert guest.proc.stdout
         console = guest.proc.stdout.fileno()

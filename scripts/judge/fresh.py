@@ -1,4 +1,3 @@
-#!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
 """Prove README's two commands on a bare Debian: `make` and `make test` in a new clone.
 
@@ -27,8 +26,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple, TextIO
 
-from common import BUILD, ROOT, Fatal, main, run, say
-from phases import Phases
+from scripts.common import BUILD, ROOT, Fatal, main, run, say
+from scripts.judge.phases import Phases
 
 SUITES = ("bookworm", "trixie", "sid")
 HOME = "/home/sandbox"
