@@ -82,7 +82,7 @@ def kill_stubs(kernel: Path, args: list[str], cpu: int | None) -> tuple[int, int
                     os.kill(random.choice(victims), signal.SIGKILL)
                     kills += 1
         else:
-            pytest.fail(f"hung after {kills} kills\n{uml.backtrace(kernel, guest.proc.pid)}\n"
+            pytest.fail(f"hung after {kills} kills\n{machine.backtrace(kernel, guest.proc.pid)}\n"
                         f"{output[-4000:].decode(errors='replace')}")
         status = guest.proc.wait(10)
     return kills, status, output.decode(errors="replace")
