@@ -274,7 +274,8 @@ def test_terminal_goes_away(controlling: bool, kernel: Path, nothing_left: list[
 
     process = subprocess.Popen(
         [kernel, "--", "sh"], stdin=theirs, stdout=theirs, stderr=theirs,
-        start_new_session=True, preexec_fn=in_child, env={"PATH": os.defpath, "HOME": str(tmp_path)})
+        start_new_session=True, preexec_fn=in_child,
+        env={"PATH": os.defpath, "HOME": str(tmp_path)})
     nothing_left.append(process.pid)
     os.close(theirs)
     output = b""
@@ -474,7 +475,8 @@ def test_too_many_mappings_are_explained() -> None:
 def test_ignored_options_are_named(kernel: Path) -> None:
     done = plain(kernel, "numa=off", "RACE_SECS=1", "memmap=1G", "--", "boot_hello", timeout=60)
     assert done.returncode == 0
-    assert [line.strip() for line in (done.stdout + done.stderr).splitlines() if "ignores" in line] == [
+    lines = (done.stdout + done.stderr).splitlines()
+    assert [line.strip() for line in lines if "ignores" in line] == [
         "uml-mm: this kernel ignores numa=off", "uml-mm: this kernel ignores memmap=1G"]
 
 

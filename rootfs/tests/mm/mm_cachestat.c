@@ -35,7 +35,7 @@ int main(void)
 	test_eq(stat_of(fd, 0, 2 * NR).nr_cache, 0, "pages of an empty file");
 	swap_start();
 	memcg_enter();
-	p = map_file(fd, NR * PAGE_SIZE, 0);
+	p = map_file(fd, NR * PAGE_SIZE, MAP_SHARED);
 	memset(p, 1, NR * PAGE_SIZE);
 	test_eq(stat_of(fd, 0, 2 * NR).nr_cache, NR, "pages of a file half written");
 	test_eq(stat_of(fd, 0, 0).nr_cache, NR, "up to the end");

@@ -81,6 +81,10 @@ int main(void)
 	int status, fd;
 	pid_t pid;
 
+	if (!thp_available()) {
+		ksft_print_header();
+		ksft_exit_skip("no transparent huge pages in this kernel\n");
+	}
 	hugetlb_start(10, 2);	/* the child takes another */
 	set_pattern();
 	swap_start();
