@@ -43,7 +43,7 @@ int main(void)
 	struct stat st;
 	long left;
 	pid_t pid[2];
-	int i;
+	int i, tries, status[2];
 
 	team_start(10);
 	at_work = mmap(NULL, PAGE_SIZE, PROT_READ | PROT_WRITE,
@@ -57,21 +57,33 @@ int main(void)
 	if (pwrite(fd, first, PAGE_SIZE, 0) != PAGE_SIZE)
 		ksft_exit_fail_perror("pwrite");
 	test_eq(teams(), 1, "a team with one page");
-	fflush(stdout);
-	for (i = 0; i < 2; i++) {
-		pid[i] = fork();
-		if (!pid[i])
-			_exit(fault(NULL));
-		while (*at_work <= i)
-			usleep(1000);
-		usleep(50000);
+	/* Where this process waits too long for a CPU, they are done before it is. */
+	for (tries = 0; tries < 5; tries++) {
+		*at_work = 0;
+		fflush(stdout);
+		for (i = 0; i < 2; i++) {
+			pid[i] = fork();
+			if (!pid[i])
+				_exit(fault(NULL));
+			while (*at_work <= i)
+				usleep(1000);
+			usleep(50000);
+		}
+		fstat(fd, &st);
+		if (ftruncate(fd, LAST))
+			ksft_exit_fail_perror("ftruncate");
+		for (i = 0; i < 2; i++)
+			status[i] = child_status(pid[i]);
+		if (st.st_blocks / 8 == 1)
+			break;
+		ksft_print_msg("too late: once more\n");
+		if (ftruncate(fd, 0) || ftruncate(fd, HPAGE_SIZE) ||
+		    pwrite(fd, first, PAGE_SIZE, 0) != PAGE_SIZE)
+			ksft_exit_fail_perror("again");
 	}
-	fstat(fd, &st);
 	test_eq(st.st_blocks / 8, 1, "pages of the file while both are slowed down");
-	if (ftruncate(fd, LAST))
-		ksft_exit_fail_perror("ftruncate");
-	for (i = 0; i < 2; i++)
-		test_eq(child_status(pid[i]), 0, "a process that mapped it");
+	test_eq(status[0], 0, "a process that mapped it");
+	test_eq(status[1], 0, "another one");
 	fstat(fd, &st);
 	test_eq(st.st_blocks / 8, HPAGE_NR - 1, "pages of the file");
 	statfs(huge_tmpfs(), &fs);
