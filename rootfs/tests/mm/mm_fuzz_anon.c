@@ -1248,7 +1248,7 @@ int main(void)
 
 	poison_start((one || secs ? 1 : FIXED + 1) + NR_COUNTERS, true);
 	leave = getenv("FUZZ_LEAVE");
-	nr = number_from_env("FUZZ_OPS", 3000);
+	nr = number_from_env("FUZZ_OPS", 1000);
 	check = number_from_env("FUZZ_CHECK", 250);
 	owner = getpid();
 	for (i = 0; i < NR_SETTINGS; i++) {
