@@ -22,7 +22,7 @@ from pathlib import Path
 import pytest
 from conftest import ROOTFS, Boot, in_session, session_with_stub
 
-from scripts.guest import ktap, machine, run, testlist
+from scripts.guest import abreast, console, ktap, machine, run, testlist
 
 RUNNER = ["/usr/bin/python3", "-m", "scripts.guest.run"]
 needs_busybox = pytest.mark.skipif(not (ROOTFS / "bin/busybox").exists(),
@@ -548,12 +548,44 @@ def test_gdb(kernel: Path) -> None:
 @pytest.mark.parametrize("terse", [True, False])
 def test_terse_console(terse: bool, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     text = b"1..3\n  # a\nok 1 a\n  # b\r\nnot ok 2 b\n[ 1.0] message\n  # c\npanic"
-    console = run.Console(terse)
+    console = console.Console(terse)
     for at in range(len(text)):
         console.take(text[at:at + 1])
     console.end()
     whole = text.replace(b"\r", b"")
     assert capfdbinary.readouterr().out == (whole.replace(b"  # a\n", b"") if terse else whole)
+
+
+@pytest.mark.parametrize("terse", [True, False])
+def test_consoles_side_by_side(terse: bool, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    results = abreast.Results(4, terse)
+    one, two = abreast.Part(results), abreast.Part(results)
+    one.take(b"KTAP version 1\n1..2\n  # a\nok 1 a\n  # c")
+    two.take(b"KTAP version 1\n1..2\n[ 1.0] message\n  # b\r\nnot ok 1 b # why\n  # d\n")
+    one.take(b"\nok 2 c # SKIP no\n# totals: 1 passed, 0 failed, 1 skipped\n")
+    two.take(b"panic")
+    one.end()
+    two.end()
+    whole = (b"KTAP version 1\n1..4\n  # a\nok 1 a\n[ 1.0] message\n  # b\nnot ok 2 b # why\n"
+             b"  # c\nok 3 c # SKIP no\n  # d\npanic")
+    for own in (b"  # a\n", b"  # c\n") if terse else ():
+        whole = whole.replace(own, b"")
+    assert capfdbinary.readouterr().out == whole
+
+
+def test_all_side_by_side(kernel: Path, tmp_path: Path, cpu: int,
+                          capfd: pytest.CaptureFixture[str]) -> None:
+    names = ["boot_hello", "thp_write_fault", "um_exitcode", "nonesuch", "thp_zero_read_fault"]
+    args = machine.hostfs(ROOTFS)
+    assert abreast.run(kernel, args, names, 60, False)[0] == 2      # of the guest that doesn't know
+    capfd.readouterr()
+    names.remove("nonesuch")
+    assert abreast.run(kernel, args, names, 60, False)[0] == 0
+    lines = capfd.readouterr().out.splitlines()
+    assert lines[:2] == ["KTAP version 1", "1..4"]
+    assert lines[-1] == "# totals: 4 passed, 0 failed, 0 skipped"
+    assert [line.split()[:2] for line in lines[2:-1]] == [["ok", str(n)] for n in range(1, 5)]
+    assert sorted(line.split()[2] for line in lines[2:-1]) == sorted(names)
 
 
 def test_parse() -> None:

@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from scripts.common import json_option, main, say, write_json
-from scripts.guest import changed, testlist
+from scripts.guest import abreast, changed, testlist
+from scripts.guest.console import Console
 from scripts.guest.debugger import debug
 from scripts.guest.machine import TEST_TIMEOUT, Guest, boot, guest_args, guest_options
 
@@ -30,45 +31,6 @@ def shell(kernel: Path, args: Sequence[str]) -> int:
     finally:
         if tty:
             termios.tcsetattr(0, termios.TCSADRAIN, tty)
-
-
-class Console:
-    """Show a guest's console on stdout as it comes.
-
-    The tests' own lines are indented. When terse, only those of a test that
-    fails are shown, or of the one in which the guest ended.
-    """
-
-    def __init__(self, terse: bool) -> None:
-        self.terse = terse
-        self.rest = b""
-        self.held: list[bytes] = []
-
-    def take(self, data: bytes) -> None:
-        """Show what came."""
-        *lines, self.rest = (self.rest + data).split(b"\n")
-        for line in lines:
-            line = line.rstrip(b"\r") + b"\n"
-            if self.terse and line.startswith(b"  "):
-                self.held.append(line)
-                continue
-            if line.startswith(b"ok "):
-                self.held.clear()
-            elif line.startswith(b"not ok "):
-                self.flush()
-            sys.stdout.buffer.write(line)
-        sys.stdout.buffer.flush()
-
-    def flush(self) -> None:
-        """Show what was held back."""
-        sys.stdout.buffer.write(b"".join(self.held))
-        self.held.clear()
-
-    def end(self) -> None:
-        """Show the rest, at the guest's end."""
-        self.flush()
-        sys.stdout.buffer.write(self.rest)
-        sys.stdout.buffer.flush()
 
 
 def command() -> int:
@@ -107,6 +69,15 @@ def command() -> int:
             tests = testlist.names(options.rootfs)
         return debug(options.kernel, args, tests, stop_at=options.gdb)
 
+    if options.embedded and not tests and "ncpus=" not in options.append and \
+            len(os.sched_getaffinity(0)) > 1:
+        status, runs = abreast.run(options.kernel, args, testlist.names(options.rootfs),
+                                   options.timeout, options.verbose)
+        write_json(options.json, status=status,
+                   problem="; ".join(filter(None, (run.problem for run in runs))),
+                   seconds=max(run.seconds for run in runs),
+                   tests=[test._asdict() for run in runs for test in run.tests])
+        return status
     console = Console(terse=len(tests) != 1 and not options.verbose)
     try:
         run = boot(options.kernel, args, tests, timeout=options.timeout, sink=console.take)

@@ -23,7 +23,7 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from scripts.common import Fatal, run
 
@@ -33,8 +33,9 @@ MAGIC = {b"\xfd7zXZ\0": ["xz", "-T0", "-dc"], b"\x1f\x8b": ["gzip", "-dc"],
 # Folders outside of the work tree, as .git/info/sparse-checkout has them
 SPARSE = ("/drivers/gpu/drm/amd/include/asic_reg/", "/arch/*/boot/dts/")
 HIDDEN = re.compile("|".join(p[1:].replace("*", "[^/]*") for p in SPARSE).encode())
-QUEUE = 256     # objects that are deflated ahead of those that are written
-LEVEL = 1       # zlib's quickest: 4 times smaller, at 130 MB/s and CPU
+BATCH = 1 << 20     # bytes of the files that a thread deflates at a time
+QUEUE = 8           # batches ahead of those that are written
+LEVEL = 1           # zlib's quickest: 4 times smaller, at 130 MB/s and CPU
 COMMIT, TREE, BLOB = 1, 2, 3
 KIND = {COMMIT: b"commit", TREE: b"tree", BLOB: b"blob"}
 # The same for everyone, so that the base has the same commit id everywhere.
@@ -104,6 +105,19 @@ def deflate(kind: int, data: bytes) -> tuple[bytes, bytes]:
     name = hashlib.sha1(b"%s %d\0" % (KIND[kind], len(data)))
     name.update(data)
     return name.digest(), zlib.compress(data, LEVEL)
+
+
+def deflate_all(blobs: list[bytes]) -> list[tuple[bytes, bytes]]:
+    """deflate() for files."""
+    return [deflate(BLOB, data) for data in blobs]
+
+
+class Blob(NamedTuple):
+    """A file of the tarball."""
+
+    path: bytes
+    mode: int
+    data: bytes
 
 
 class Stream:
@@ -244,11 +258,17 @@ def import_tarball(tarball: Path, tree: Path, title: str) -> str:
         raise Fatal(f"{missing.filename} is not installed: see `make deps`") from None
     assert source.stdout and sink.stdin
     pool = ThreadPoolExecutor(os.cpu_count())
-    queue: deque[tuple[bytes, int, int, Future[tuple[bytes, bytes]]]] = deque()
+    queue: deque[tuple[list[Blob], Future[list[tuple[bytes, bytes]]]]] = deque()
+    batch: list[Blob] = []
+    room = BATCH
+
+    def hand_on() -> None:
+        queue.append((batch, pool.submit(deflate_all, [blob.data for blob in batch])))
 
     def write_next() -> None:
-        path, mode, size, future = queue.popleft()
-        files[path] = mode, pack.write(BLOB, size, *future.result()), size
+        blobs, future = queue.popleft()
+        for (path, mode, data), (digest, stored) in zip(blobs, future.result()):
+            files[path] = mode, pack.write(BLOB, len(data), digest, stored), len(data)
 
     try:
         for name, mode, time, link, data in Stream(source.stdout, sink.stdin).members():
@@ -257,10 +277,14 @@ def import_tarball(tarball: Path, tree: Path, title: str) -> str:
             if path == b".gitignore" and (own := own_ignore_rules(data)) != data:
                 rewritten[path] = data = own
             mode = 0o120000 if link else 0o100755 if mode & 0o100 else 0o100644
-            content = link or data
-            queue.append((path, mode, len(content), pool.submit(deflate, BLOB, content)))
-            if len(queue) > QUEUE:
-                write_next()
+            batch.append(Blob(path, mode, link or data))
+            room -= len(data)
+            if room < 0:
+                hand_on()
+                batch, room = [], BATCH
+                if len(queue) > QUEUE:
+                    write_next()
+        hand_on()
         while queue:
             write_next()
         sink.stdin.close()

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Run all tests in guests side by side, one a CPU, and show them as one run.
+
+Each guest takes every so many-th test, in the same order as one guest would. What a
+test prints stays together, and the results are numbered as they come.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from scripts.common import say
+from scripts.guest import machine
+from scripts.guest.console import Console
+
+RESULT = re.compile(rb"((?:not )?ok) \d+ (.*)", re.S)
+FRAME = re.compile(rb"KTAP version|1\.\.\d+$|# totals:")    # each guest has its own
+
+
+class Results:
+    """What has been shown of all guests."""
+
+    def __init__(self, count: int, terse: bool) -> None:
+        self.terse, self.shown = terse, 0
+        self.lock = threading.Lock()
+        self.write(f"KTAP version 1\n1..{count}\n".encode())
+
+    @staticmethod
+    def write(text: bytes) -> None:
+        """Show text at once."""
+        sys.stdout.buffer.write(text)
+        sys.stdout.buffer.flush()
+
+
+class Part(Console):
+    """The console of one of the guests."""
+
+    def __init__(self, results: Results) -> None:
+        super().__init__(results.terse)
+        self.results = results
+
+    def take(self, data: bytes) -> None:
+        """Show what came, a test at a time."""
+        *lines, self.rest = (self.rest + data).split(b"\n")
+        with self.results.lock:
+            for line in lines:
+                line = line.rstrip(b"\r") + b"\n"
+                if line.startswith(b"  "):
+                    self.held.append(line)
+                elif m := RESULT.match(line):
+                    self.results.shown += 1
+                    own = b"" if self.terse and m[1] == b"ok" else b"".join(self.held)
+                    self.held.clear()
+                    self.results.write(own + b"%s %d %s" % (m[1], self.results.shown, m[2]))
+                elif not FRAME.match(line):
+                    self.results.write(line)
+
+    def end(self) -> None:
+        """Show the rest, at the guest's end."""
+        with self.results.lock:
+            self.results.write(b"".join(self.held) + self.rest)
+
+
+def run(kernel: Path, args: list[str], tests: list[str], timeout: int,
+        verbose: bool) -> tuple[int, list[machine.Run]]:
+    """Run tests in as many guests as there are CPUs; the exit status, and how each ended.
+
+    Args:
+        args: the kernel's arguments.
+        timeout: seconds that a test may take.
+        verbose: show the output of passing tests.
+    """
+    cpus = sorted(os.sched_getaffinity(0))
+    results = Results(len(tests), not verbose)
+
+    def guest(number: int) -> machine.Run:
+        part = Part(results)
+        try:
+            return machine.boot(kernel, args, tests[number::len(cpus)], timeout=timeout,
+                            cpu=cpus[number], sink=part.take)
+        finally:
+            part.end()
+
+    with ThreadPoolExecutor(len(cpus)) as pool:
+        runs = list(pool.map(guest, range(min(len(cpus), len(tests)))))
+    for done in runs:
+        if done.backtrace:
+            print(done.backtrace, file=sys.stderr)
+        if done.problem:
+            say(done.problem)
+    outcomes = [test.outcome for done in runs for test in done.tests]
+    print("# totals: {} passed, {} failed, {} skipped".format(
+        *map(outcomes.count, ("pass", "fail", "skip"))), flush=True)
+    return max(done.status for done in runs), runs
