@@ -141,9 +141,10 @@ trace: kernel	## T=<test>: who moved its references, how it was mapped, as text 
 pagemap: kernel	## T=<test>: guest memory before and after it, by use and order (SVG)
 	$(Q)$(PYTHON) -m scripts.pictures.pagemap --kernel $(out)/linux --append '$(append)' -- '$(T)'
 
-bench: kernel	## faults; B=loop, flush, huge-zero, pte-ref, hvo, team, tail-refs, allocators; ROUNDS=<n>
-	$(Q)$(PYTHON) -m scripts.measure.bench --kernel $(out)/linux \
-		$(if $(ROUNDS),--rounds '$(ROUNDS)') $(B)
+# What measures `make` needs no kernel of its own.
+bench: $(if $(filter first,$(B)),,kernel)	## faults; B=first, loop, flush, huge-zero, pte-ref, hvo, team, tail-refs, allocators; ROUNDS=<n>
+	$(Q)$(PYTHON) -m scripts.measure.bench --kernel $(out)/linux $(B) \
+		$(if $(AGAINST),--against '$(AGAINST)') $(if $(ROUNDS),--rounds '$(ROUNDS)')
 
 coverage: covered := $(if $(findstring gcov,$(VARIANT)),$(VARIANT),gcov)
 coverage:	## the series' lines that no test executes; T=changed runs tests by it

@@ -22,7 +22,8 @@ from pathlib import Path
 import pytest
 from conftest import ROOTFS, Boot, in_session, session_with_stub
 
-from scripts.guest import abreast, console, ktap, machine, run, testlist
+from scripts.guest import abreast, ktap, machine, testlist
+from scripts.guest.console import Console
 
 RUNNER = ["/usr/bin/python3", "-m", "scripts.guest.run"]
 needs_busybox = pytest.mark.skipif(not (ROOTFS / "bin/busybox").exists(),
@@ -548,7 +549,7 @@ def test_gdb(kernel: Path) -> None:
 @pytest.mark.parametrize("terse", [True, False])
 def test_terse_console(terse: bool, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     text = b"1..3\n  # a\nok 1 a\n  # b\r\nnot ok 2 b\n[ 1.0] message\n  # c\npanic"
-    console = console.Console(terse)
+    console = Console(terse)
     for at in range(len(text)):
         console.take(text[at:at + 1])
     console.end()

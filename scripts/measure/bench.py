@@ -4,7 +4,8 @@
 "faults" is about faults and placement, "loop" about an edit until its verdict,
 "flush" about SMP; "huge-zero", "pte-ref", "hvo" and "tail-refs" compare kernels with
 different forms of that mechanism, "team" compares page teams with large folios and small
-pages, "allocators" shows pte-ref with jemalloc and tcmalloc.
+pages, "allocators" shows pte-ref with jemalloc and tcmalloc. "first" is `make` in a new
+clone, once if no number of rounds is given.
 
 All configurations take turns for several rounds, since a shared host's speed
 drifts. Only the ratios mean something elsewhere.
@@ -23,7 +24,7 @@ from functools import partial
 from pathlib import Path
 from statistics import median
 
-from scripts.measure import allocators
+from scripts.measure import allocators, first
 from scripts.kernel import config, fast
 from scripts.guest import machine
 from scripts.common import BUILD, LINUX, ROOT, Fatal, main
@@ -356,16 +357,22 @@ def allocator(kernel: Path, _: int) -> None:
 BENCHES = {"faults": faults, "loop": loop, "flush": flush, "huge-zero": huge_zero,
            "pte-ref": pte_ref, "allocators": allocator, "hvo": hvo, "team": team,
            "tail-refs": tail_refs}
+ROUNDS = 5
 
 
 def command() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", nargs="?", choices=BENCHES, default="faults")
+    parser.add_argument("what", nargs="?", choices=[*BENCHES, "first"],
+                        default="faults")
     parser.add_argument("--kernel", type=Path, default=BUILD / "default/linux")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int)
+    parser.add_argument("--against", default="", metavar="COMMIT", help="for first")
     options = parser.parse_args()
-    BENCHES[options.what](options.kernel, options.rounds)
+    if options.what == "first":
+        first.measure(options.rounds or 1, options.against)
+    else:
+        BENCHES[options.what](options.kernel, options.rounds or ROUNDS)
 
 
 if __name__ == "__main__":
