@@ -14,7 +14,7 @@ import pytest
 from conftest import ROOT, ROOTFS
 from test_gdb import debug
 
-from scripts.pictures import trace
+from scripts.pictures import pagemap, trace
 from scripts.guest import machine
 
 PYTHON = "/usr/bin/python3"
@@ -132,7 +132,6 @@ def test_pages_are_all_accounted_for(kernel: Path) -> None:
 
 def test_memory_that_is_not_whole_lines(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
-    import pagemap
     used = [(1000, 3, "anon"), (1008, 4, "what"), (1024, 10, "free"), (2048, 1, "slab")]
     lines = pagemap.by_line(used, lambda order, _: order)
     assert sorted(lines) == [1, 2, 3, 4] and {len(line) for line in lines.values()} == {512}

@@ -175,6 +175,7 @@ int main(void)
 	if (!call)
 		ksft_exit_skip("no page with calls of UML's in this kernel\n");
 	ksft_set_plan(10);
+	quiet_console();	/* of processes that are killed */
 	shared = mmap(NULL, PAGE_SIZE, PROT_READ | PROT_WRITE,
 		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (shared == MAP_FAILED)
