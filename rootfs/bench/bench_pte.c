@@ -73,12 +73,20 @@ static void one_round(int r)
 	usleep(200000);		/* what the worker does is not part of the next */
 }
 
+/* kB of what the kernel may allocate beside the page tables */
+static long beside(void)
+{
+	return file_number("/proc/meminfo", "Slab:") +
+	       file_number("/proc/meminfo", "Percpu:");
+}
+
 /* VmPTE with 50 GB, before and a second after they were given back */
 static void the_case(size_t step)
 {
 	char *p = mmap(NULL, CASE, PROT_READ | PROT_WRITE,
 		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	const char *how = step == CASE ? "once" : "pieces";
+	long kb = beside();
 	size_t off;
 
 	if (p == MAP_FAILED)
@@ -86,6 +94,7 @@ static void the_case(size_t step)
 	madvise(p, CASE, MADV_NOHUGEPAGE);
 	touch(p, CASE, HPAGE_SIZE);
 	printf("%s_before_kb %ld\n", how, vmpte());
+	printf("%s_beside_bytes %ld\n", how, (beside() - kb) * 1024 / (CASE / HPAGE_SIZE));
 	for (off = 0; off < CASE; off += step)
 		madvise(p + off, step == CASE ? CASE : PAGE_SIZE, MADV_DONTNEED);
 	sleep(1);

@@ -2,13 +2,14 @@
 /* What the kernel counts, compared at the end of each test. See mmtest.h. */
 #include "internal.h"
 
-#define PTE_AUDIT	"/sys/kernel/debug/pte_ref/audit"
+#define PTE_REF		"/sys/kernel/debug/pte_ref/"
 
 static pid_t audit_owner;
 
 /*
- * Whether the kernel's counts of page table entries are right while the test's
- * memory is still there; init looks again when it has gone.
+ * Whether the kernel's counts of page table entries are right, and no page table is
+ * left that is empty and won't be freed, while the test's memory is still there and
+ * the kernel has done what it wanted to do; init looks again when it has gone.
  */
 static void audit_at_exit(void)
 {
@@ -18,11 +19,13 @@ static void audit_at_exit(void)
 
 	if (audit_owner != getpid())
 		return;
-	f = fopen(PTE_AUDIT, "r");
+	if (!access(PTE_REF "flush", F_OK) && !file_write(PTE_REF "flush", "1"))
+		ksft_perror(PTE_REF "flush");
+	f = fopen(PTE_REF "audit", "r");
 	if (!f)
 		return;
 	while (fgets(line, sizeof(line), f)) {
-		right = !strncmp(line, "tables ", 7) && strstr(line, " wrong 0\n");
+		right = !strncmp(line, "tables ", 7) && strstr(line, " wrong 0 lost 0\n");
 		if (!right)
 			ksft_print_msg("page table: %s", line);
 	}

@@ -294,6 +294,8 @@ def pte_ref(_: Path, count: int) -> None:
                       ("once_after_kb", "given back at once"),
                       ("pieces_after_kb", "given back page by page")):
         print(f"{text:26}" + "".join(f"{r[key]:12.0f}" for r in result.values()))
+    print(f"{'bytes a table, besides':26}" +
+          "".join(f"{r['once_beside_bytes']:12.0f}" for r in result.values()))
     print(f"\n{'throughput / off':26}{heads}   off, ms")
     for key, base in result["off"].items():
         if key.endswith("_ns") and key not in ("run_ns", "cpu_ns"):
