@@ -157,6 +157,8 @@ def prove(suite: str, user: str, log: TextIO, ccache: Path | None, pts: bool) ->
                 print(packages.table(f"{suite}, as root: {line[1][:15]}..."))
                 status, phases = chroot.run(f"cd {CLONE} && {words}", user)
             print(phases.table(f"{suite}, {user}: {words}"), flush=True)
+            if said := re.findall(r"^.*\bwarning: .*", phases.text, re.M):
+                print("".join(f"    {line}\n" for line in said[:8]), end="")
             if status:
                 good = False
                 print("".join(f"    {row}\n" for row in phases.text.splitlines()[-12:]), end="")

@@ -38,7 +38,7 @@ static long entries(bool (*fn)(const char *line, void *arg), void *arg)
 /* An entry with a time that the one before it hadn't */
 static bool new_time(const char *line, void *last)
 {
-	char *at = strstr(line, ": tracing_mark_write: mark");
+	const char *at = strstr(line, ": tracing_mark_write: mark");
 	double *seconds = last, was = *seconds;
 
 	if (!at)

@@ -18,7 +18,7 @@ int main(void)
 		;
 	if (!arg || sscanf(arg, "movablecore=%lu%c", &n, &unit) != 2 || !n ||
 	    (unit != 'M' && unit != '%'))
-		ksft_exit_skip("no movablecore=<n>M or <n>% on the command line\n");
+		ksft_exit_skip("no movablecore=<n>M or <n>%% on the command line\n");
 	test_plan(1);
 	/* The kernel rounds to blocks of the largest free order. */
 	pages = unit == 'M' ? n << (20 - 12) : sysconf(_SC_PHYS_PAGES) * n / 100;
