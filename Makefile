@@ -60,7 +60,7 @@ gcov_flags := $(if $(findstring gcov,$(VARIANT)),$(foreach o,$(sort $(host_objs)
 # Nothing in the program depends on when, where or by whom it was built.
 kargs := ARCH=um LOCALVERSION= KBUILD_BUILD_TIMESTAMP=1970-01-01 KBUILD_BUILD_VERSION=1 \
 	KBUILD_BUILD_USER=uml-mm KBUILD_BUILD_HOST=uml-mm
-kmake = $(MAKE) --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(JOBS)) \
+kmake = $(MAKE) --no-print-directory $(j) \
 	-C $(tree) O=$(out) V=$(V) $(kargs) $(gcov_flags) CC='$(kernel_cc)'
 
 # After an edit, most of what Kbuild does can be left out; status 3 says that it
@@ -89,6 +89,9 @@ endef
 autoload = $(Q)[ -L $(out)/linux-gdb.py ] || \
 	ln -s ../../scripts/gdb/linux-gdb.py $(out)/linux-gdb.py
 
+# What is made for a verb is made side by side: the configuration, the guest's files.
+j := $(if $(findstring -j,$(MAKEFLAGS)),,-j$(JOBS))
+
 # One build at a time in a clone; guests may run side by side.
 lock = mkdir -p build && exec 9>build/.lock && { flock -n 9 || \
 	{ echo "uml-mm: waiting for another make in this clone" >&2; flock 9; }; }
@@ -104,10 +107,10 @@ xdist := $$($(PYTHON) -c 'import xdist; print("-n%d" % ($(JOBS) + 1))' 2>/dev/nu
 ## Run
 run:		## build, run the tests T="name glob ..." (all for none; changed: see coverage) JSON=<file>
 ifeq ($(T),)
-	+$(Q)$(lock); $(MAKE) --no-print-directory _embed 9>&-
+	+$(Q)$(lock); $(MAKE) --no-print-directory $(j) _embed 9>&-
 	$(Q)$(uml) --embedded
 else
-	+$(Q)$(lock); $(MAKE) --no-print-directory _kernel 9>&-
+	+$(Q)$(lock); $(MAKE) --no-print-directory $(j) _kernel 9>&-
 	$(Q)$(uml) $(foreach t,$(T),'$(t)')
 endif
 
@@ -115,7 +118,7 @@ watch:		## at each save in linux/ or rootfs/ the same again, until Ctrl-C
 	+$(Q)$(PYTHON) -m scripts.guest.watch $(MAKE) --no-print-directory run 'T=$(or $(T),*)'
 
 test:		## pass every test of this project; JUNIT=<file> writes a report
-	+$(Q)$(lock); $(MAKE) --no-print-directory _embed 9>&-
+	+$(Q)$(lock); $(MAKE) --no-print-directory $(j) _embed 9>&-
 	$(Q)$(PYTHON) -m pytest tests -q -p no:cacheprovider --kernel=$(out)/linux $(xdist) \
 		$(if $(JUNIT),'--junitxml=$(JUNIT)') $(PYTEST)
 
@@ -148,7 +151,7 @@ bench: $(if $(filter first,$(B)),,kernel)	## faults; B=first, loop, flush, huge-
 
 coverage: covered := $(if $(findstring gcov,$(VARIANT)),$(VARIANT),gcov)
 coverage:	## the series' lines that no test executes; T=changed runs tests by it
-	+$(Q)$(lock); $(MAKE) --no-print-directory _embed VARIANT=$(covered) 9>&-
+	+$(Q)$(lock); $(MAKE) --no-print-directory $(j) _embed VARIANT=$(covered) 9>&-
 	$(Q)$(PYTHON) -m scripts.judge.coverage --kernel build/$(covered)/linux $(json)
 
 stress: kernel	## tests in parallel, starved and killed at random: MINUTES=<n> SEED=<n>
@@ -156,7 +159,7 @@ stress: kernel	## tests in parallel, starved and killed at random: MINUTES=<n> S
 		$(if $(MINUTES),--minutes '$(MINUTES)') $(if $(SEED),--seed '$(SEED)') $(json)
 
 mutants:	## prove that the tests catch M="name glob ..." (all for none)
-	+$(Q)$(lock); $(MAKE) --no-print-directory _rootfs 9>&-
+	+$(Q)$(lock); $(MAKE) --no-print-directory $(j) _rootfs 9>&-
 	$(Q)$(PYTHON) -m scripts.judge.mutants $(json) $(foreach m,$(M),'$(m)')
 
 ## Change the kernel
@@ -170,12 +173,12 @@ rebase: build/.deps	## put the series on another kernel: BASE=<package version|t
 	$(Q)$(lock); $(PYTHON) -m scripts.series.series rebase $(if $(BASE),'$(BASE)') 9>&-
 
 check-series:	## every patch applies, builds, boots and passes checkpatch --strict; FROM=<patch>
-	+$(Q)$(lock); $(MAKE) --no-print-directory _rootfs 9>&-
+	+$(Q)$(lock); $(MAKE) --no-print-directory $(j) _rootfs 9>&-
 	$(Q)$(PYTHON) -m scripts.judge.check_series $(json) $(if $(FROM),--from '$(FROM)')
 
 ## Build
 kernel:		## build it; VARIANT=smp+kasan and the like, see scripts/variants
-	+$(Q)$(lock); $(MAKE) --no-print-directory _kernel 9>&-
+	+$(Q)$(lock); $(MAKE) --no-print-directory $(j) _kernel 9>&-
 
 deps:		## install the Debian packages that are needed, or name them
 	$(Q)scripts/deps
