@@ -302,6 +302,10 @@ def test_hardware_that_is_not_in_the_work_tree(clone: Clone) -> None:
     clone.git("reset", "-q", "--hard", "HEAD~1")
     assert not any((there / name).exists() for name in hidden)
     clone.git("fsck", "--strict")
+    other = clone.path / "other"            # as make mutants has one
+    clone.git("worktree", "add", "-q", "--detach", str(other))
+    assert (other / "mm/memory.c").exists() and clone.git("status", "--porcelain",
+                                                          tree=str(other)) == ""
     clone.git("sparse-checkout", "disable")
     assert all((there / name).read_text() == text for name, text in hidden.items())
     assert clone.git("status", "--porcelain") == ""

@@ -5,8 +5,9 @@ mmdebstrap makes a chroot of a suite, from the mirror and with the options that 
 machine's apt has, with nothing in it but git and make. The clone is of what is committed
 here. As root the packages are installed by `make` itself; as a user `make` has to
 name the command that installs them, which is then run as root. What is printed goes to
-a log, with the program that was built beside it, and the time of each phase into a table. Nothing is left behind: the chroot's
-mounts are those of a namespace of its own, and the folder is deleted.
+a log, with the program that was built beside it, and the time of each phase into a
+table. Nothing is left behind: the chroot's mounts are those of a namespace of its own,
+and the folder is deleted.
 
 It needs root, mmdebstrap, the network of apt, and 8 GB in TMPDIR (/var/tmp).
 """
@@ -41,7 +42,8 @@ mount -t proc proc "$dir/proc"
 mount -t sysfs -o ro sysfs "$dir/sys"
 mkdir -p "$dir/dev/shm"; mount -t tmpfs -o mode=1777 shm "$dir/dev/shm"
 if [ "$pts" = 1 ]; then
-	mkdir -p "$dir/dev/pts"; mount -t devpts -o newinstance,ptmxmode=0666,mode=0620 pts "$dir/dev/pts"
+	mkdir -p "$dir/dev/pts"
+	mount -t devpts -o newinstance,ptmxmode=0666,mode=0620 pts "$dir/dev/pts"
 	ln -sfn pts/ptmx "$dir/dev/ptmx"
 fi
 if [ -n "$ccache" ]; then mount --bind "$ccache" "$dir/ccache"; fi
@@ -187,7 +189,8 @@ def command() -> int:
     if os.geteuid():
         raise Fatal("make fresh makes a chroot, which only root can do")
     if not shutil.which("mmdebstrap"):
-        raise Fatal("make fresh needs mmdebstrap: apt-get install --no-install-recommends mmdebstrap")
+        raise Fatal("make fresh needs mmdebstrap: "
+                    "apt-get install --no-install-recommends mmdebstrap")
     if run("git", "status", "--porcelain", "--untracked-files=no", cwd=ROOT):
         say("notice: the clone has what is committed, not your other changes here")
     failed = 0
