@@ -92,3 +92,12 @@ def test_mounts_are_gone_with_the_command(tmp_path: Path) -> None:
     there = re.findall(rf"^\S+ {tmp_path}/(\S+) (\S+) ", seen.stdout, re.M)
     assert dict(there).keys() == {"proc", "sys", "dev/shm", "dev/pts", "ccache"}, seen
     assert Path("/proc/mounts").read_text() == mounts
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make namespaces")
+def test_interrupted_command_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fresh.Chroot, "command", lambda *_: [
+        "unshare", "--pid", "--fork", "--kill-child", "sh", "-c", "echo begun; sleep 1000"])
+    monkeypatch.setattr(fresh.Phases, "take", lambda *_: exec("raise SystemExit(143)"))
+    with (tmp_path / "log").open("w") as log, pytest.raises(SystemExit):
+        fresh.Chroot(tmp_path, log, None, True).run("true")

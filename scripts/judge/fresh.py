@@ -100,10 +100,14 @@ class Chroot:
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, bufsize=1,
                               errors="replace", cwd="/") as process:
             assert process.stdout
-            for line in process.stdout:
-                phases.take(line)
-                self.log.write(f"{phases.seconds():7.1f} {line}")
-                self.log.flush()
+            try:
+                for line in process.stdout:
+                    phases.take(line)
+                    self.log.write(f"{phases.seconds():7.1f} {line}")
+                    self.log.flush()
+            except BaseException:       # SIGTERM: all in there goes with unshare
+                process.kill()
+                raise
         phases.end()
         self.log.write(f"{phases.seconds():7.1f} exit status {process.returncode}\n")
         return process.returncode, phases
