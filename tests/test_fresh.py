@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
-import fresh
+from scripts.judge import fresh
 import pytest
 from common import Fatal
 
