@@ -11,9 +11,10 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
-from scripts.judge import fresh
 import pytest
-from common import Fatal
+
+from scripts.common import Fatal
+from scripts.judge import fresh
 
 APT_GET = """#!/bin/sh
 echo 'bookworm|mirror://here/debian|/key.gpg'
