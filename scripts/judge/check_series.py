@@ -28,8 +28,9 @@ from scripts.common import BUILD, LINUX, PATCHES, Fatal, json_option, main, say,
 
 WORK = BUILD / "series"
 TREE = WORK / "linux"
-# Said about any patch that adds a file; MAINTAINERS is not ours to change.
-IGNORE = "FILE_PATH_CHANGES"
+# Said about any patch that adds a file, as MAINTAINERS is not ours to change, and about
+# any Fixes: tag, as linux/ has no history.
+IGNORE = "FILE_PATH_CHANGES,UNKNOWN_COMMIT_ID"
 # What nothing of the series has to do with takes a fifth of a kernel's compilation.
 NOT_NEEDED = {"NET", "UNIX", "BLK_DEV_NBD", "MODULES", "MODULE_UNLOAD", "EXT4_FS", "TEST_VMALLOC",
               "SYSVIPC", "POSIX_MQUEUE", "NAMESPACES", "IKCONFIG", "IKCONFIG_PROC", "KCMP", "PSI",
