@@ -10,17 +10,23 @@
 
 #define DROPS		"/sys/kernel/debug/um/kernel_tlb_drops"
 #define FDS		(1u << 20)
-#define NR_TABLES	37	/* of 2048 pages each */
+#define NR_TABLES	39	/* of 2048 pages each */
 #define NR_ENTRIES	(1UL << 14)
-#define SPARE		(20UL << 8)	/* pages that stay free, 20 MB */
+/* Pages that stay free and in one piece, for stacks above all: 20 MB for each CPU */
+#define SPARE		((20UL << 8) * sysconf(_SC_NPROCESSORS_ONLN))
 #define STEP		4099u	/* a prime: another place in each page */
 #define BOOST		"/proc/sys/vm/watermark_boost_factor"
+#define COMPACT		"/proc/sys/vm/compact_unevictable_allowed"
+#ifndef MADV_DONTNEED_LOCKED
+#define MADV_DONTNEED_LOCKED	24
+#endif
 
-static long boost;
+static long boost, compact;
 
-static void restore_boost(void)
+static void restore(void)
 {
 	number_write(BOOST, boost);
+	number_write(COMPACT, compact);
 }
 
 /* Each page is free between two that aren't, so no two free ones are neighbours. */
@@ -34,7 +40,7 @@ static size_t scatter_free_memory(void)
 	p = mmap(NULL, nr * PAGE_SIZE, PROT_READ | PROT_WRITE,
 		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (p == MAP_FAILED || madvise(p, nr * PAGE_SIZE, MADV_NOHUGEPAGE) ||
-	    madvise(p, nr * PAGE_SIZE, MADV_POPULATE_WRITE))
+	    madvise(p, nr * PAGE_SIZE, MADV_POPULATE_WRITE) || mlock(p, nr * PAGE_SIZE))
 		ksft_exit_fail_perror("populate");
 	for (at = 0; at < nr; at += NR_ENTRIES) {
 		size_t len = nr - at < NR_ENTRIES ? nr - at : NR_ENTRIES;
@@ -43,7 +49,8 @@ static size_t scatter_free_memory(void)
 		for (i = 0; i < len; i++) {
 			if (!(entry[i] & 1))
 				continue;
-			madvise(p + (at + i) * PAGE_SIZE, PAGE_SIZE, MADV_DONTNEED);
+			madvise(p + (at + i) * PAGE_SIZE, PAGE_SIZE,
+				MADV_DONTNEED_LOCKED);
 			freed++;
 		}
 	}
@@ -97,7 +104,7 @@ static long ask(int to, int from)
 
 int main(void)
 {
-	struct rlimit limit = { FDS, FDS };
+	struct rlimit limit = { FDS, FDS }, locked = { RLIM_INFINITY, RLIM_INFINITY };
 	int to[NR_TABLES][2], from[NR_TABLES][2], i, round;
 	long drops = -1, after = -1, bad = 0, again = 0, one = 0;
 	size_t freed;
@@ -108,6 +115,7 @@ int main(void)
 	ksft_set_plan(6);
 	if (!access(DROPS, F_OK))
 		drops = file_number(DROPS, NULL);
+	setrlimit(RLIMIT_MEMLOCK, &locked);
 	if (setrlimit(RLIMIT_NOFILE, &limit))
 		ksft_exit_fail_perror("RLIMIT_NOFILE");
 	for (i = 0; i < NR_TABLES; i++) {
@@ -118,10 +126,12 @@ int main(void)
 		close(to[i][0]);
 		close(from[i][1]);
 	}
-	/* Free memory in pieces isn't to be kept free for that. */
+	/* Free memory in pieces isn't to be kept free for that, nor put together. */
 	boost = file_number(BOOST, NULL);
-	atexit(restore_boost);
+	compact = file_number(COMPACT, NULL);
+	atexit(restore);
 	number_write(BOOST, 0);
+	number_write(COMPACT, 0);
 	freed = scatter_free_memory();
 	test_min(freed, NR_TABLES * 2048, "free pages without a neighbour");
 
