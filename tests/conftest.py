@@ -21,6 +21,9 @@ ROOTFS = ROOT / "build/rootfs"
 
 # Ignored in a shell's background job and all that it starts; some tests send it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+# The same under nohup, which is kept for this process, but not for what it starts.
+if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, lambda *_: None)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -247,7 +247,10 @@ def test_folder_of_a_killed_one(kernel: Path, nothing_left: list[int], tmp_path:
                                    start_new_session=True,
                                    env={"PATH": os.defpath, "HOME": str(tmp_path)})
         nothing_left.append(process.pid)
-        session_with_stub(process.pid)
+        deadline = time.monotonic() + 30
+        while not any(path.read_text().strip() == str(process.pid)
+                      for path in tmp_path.glob(".uml/*/pid")) and time.monotonic() < deadline:
+            time.sleep(0.02)
         return process
 
     killed = start()
