@@ -159,6 +159,11 @@ long file_number(const char *path, const char *key);
 /* Write a string; false with errno when the kernel refuses it */
 bool file_write(const char *path, const char *text);
 bool number_write(const char *path, long n);
+/*
+ * Write a number that the file is to have until this process exits; what it had comes
+ * back then, that of the file that was written last first.
+ */
+void set_until_exit(const char *path, long value);
 
 /* kB of page tables of this process */
 long vmpte(void);
@@ -287,6 +292,14 @@ void turns_end(void);
  * isn't @pfn, and can write to it: 0. Otherwise which of these isn't so, 1 to 3.
  */
 int child_has_copy(char *p, unsigned long pfn, unsigned int seed);
+
+#define KSM	"/sys/kernel/mm/ksm/"
+
+/*
+ * Have ksmd sleep @msecs between scans of @pages pages, none of them skipped, once it is
+ * told to run. At exit it takes all apart and stops.
+ */
+void ksm_settings(long msecs, long pages);
 
 /* Swap on /dev/ram0, in a memory cgroup of its own: both end at exit */
 void swap_start(void);

@@ -94,6 +94,38 @@ bool number_write(const char *path, long n)
 	return file_write(path, text);
 }
 
+#define MAX_SETTINGS	16
+
+static struct {
+	const char *path;
+	long before;
+} settings[MAX_SETTINGS];
+static int nr_settings;
+static pid_t settings_owner;
+
+static void restore_settings(void)
+{
+	if (settings_owner != getpid())
+		return;
+	while (nr_settings--)
+		number_write(settings[nr_settings].path, settings[nr_settings].before);
+}
+
+void set_until_exit(const char *path, long value)
+{
+	if (nr_settings == MAX_SETTINGS)
+		ksft_exit_fail_msg("%s: more than %d settings\n", path, MAX_SETTINGS);
+	if (!nr_settings) {
+		settings_owner = getpid();
+		atexit(restore_settings);
+	}
+	settings[nr_settings].path = path;
+	settings[nr_settings].before = file_number(path, NULL);
+	nr_settings++;
+	if (!number_write(path, value))
+		ksft_exit_fail_perror(path);
+}
+
 void trace_clear(void)
 {
 	close(open_or_fail(TRACING "trace", O_WRONLY | O_TRUNC));
@@ -303,23 +335,11 @@ size_t count_mapped(const char *p, size_t len, uint64_t count)
 
 #define CONSOLE_LEVEL	"/proc/sys/kernel/printk"
 
-static long console_level;
-static pid_t console_owner;
-
-static void restore_console(void)
-{
-	if (console_owner == getpid())
-		number_write(CONSOLE_LEVEL, console_level);
-}
-
 void quiet_console(void)
 {
-	console_owner = getpid();
-	console_level = file_number(CONSOLE_LEVEL, NULL);
 	/* For init, which reads the log when the test has ended */
 	ksft_print_msg("quiet-console\n");
-	atexit(restore_console);
-	number_write(CONSOLE_LEVEL, 1);
+	set_until_exit(CONSOLE_LEVEL, 1);
 }
 
 bool pfn_anon_unmapped(unsigned long pfn)

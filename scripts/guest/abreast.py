@@ -14,11 +14,10 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from scripts.common import say
 from scripts.guest import machine
 from scripts.guest.console import Console
+from scripts.guest.ktap import RESULT
 
-RESULT = re.compile(rb"((?:not )?ok) \d+ (.*)", re.S)
 FRAME = re.compile(rb"KTAP version|1\.\.\d+$|# totals:")    # each guest has its own
 
 
@@ -49,16 +48,17 @@ class Part(Console):
         *lines, self.rest = (self.rest + data).split(b"\n")
         with self.results.lock:
             for line in lines:
-                line = line.rstrip(b"\r") + b"\n"
+                line = line.rstrip(b"\r")
                 if line.startswith(b"  "):
-                    self.held.append(line)
-                elif m := RESULT.match(line):
+                    self.held.append(line + b"\n")
+                elif m := RESULT.match(line.decode(errors="surrogateescape")):
                     self.results.shown += 1
-                    own = b"" if self.terse and m[1] == b"ok" else b"".join(self.held)
+                    own = b"" if self.terse and m[1] == "ok" else b"".join(self.held)
                     self.held.clear()
-                    self.results.write(own + b"%s %d %s" % (m[1], self.results.shown, m[2]))
+                    self.results.write(own + f"{m[1]} {self.results.shown} {m[2]}\n".encode(
+                        errors="surrogateescape"))
                 elif not FRAME.match(line):
-                    self.results.write(line)
+                    self.results.write(line + b"\n")
 
     def end(self) -> None:
         """Show the rest, at the guest's end."""
@@ -67,8 +67,8 @@ class Part(Console):
 
 
 def run(kernel: Path, args: list[str], tests: list[str], timeout: int,
-        verbose: bool) -> tuple[int, list[machine.Run]]:
-    """Run tests in as many guests as there are CPUs; the exit status, and how each ended.
+        verbose: bool) -> list[machine.Run]:
+    """Run tests in as many guests as there are CPUs; how each ended.
 
     Args:
         args: the kernel's arguments.
@@ -82,18 +82,13 @@ def run(kernel: Path, args: list[str], tests: list[str], timeout: int,
         part = Part(results)
         try:
             return machine.boot(kernel, args, tests[number::len(cpus)], timeout=timeout,
-                            cpu=cpus[number], sink=part.take)
+                                cpu=cpus[number], sink=part.take)
         finally:
             part.end()
 
     with ThreadPoolExecutor(len(cpus)) as pool:
         runs = list(pool.map(guest, range(min(len(cpus), len(tests)))))
-    for done in runs:
-        if done.backtrace:
-            print(done.backtrace, file=sys.stderr)
-        if done.problem:
-            say(done.problem)
     outcomes = [test.outcome for done in runs for test in done.tests]
     print("# totals: {} passed, {} failed, {} skipped".format(
         *map(outcomes.count, ("pass", "fail", "skip"))), flush=True)
-    return max(done.status for done in runs), runs
+    return runs

@@ -92,7 +92,8 @@ def choose(measured: Measured, changed: dict[str, list[set[int]]]) -> tuple[set[
     everything = set(measured.tests) - set(BOOTS)
 
     def executing(name: str, lines: set[int]) -> set[str]:
-        return {t for t, files in measured.tests.items() if not lines.isdisjoint(files.get(name, ()))}
+        return {t for t, files in measured.tests.items()
+                if not lines.isdisjoint(files.get(name, ()))}
 
     for name, changes in changed.items():
         if name not in measured.lines:

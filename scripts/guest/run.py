@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from scripts.common import json_option, main, say, write_json
-from scripts.guest import abreast, changed, testlist
+from scripts.guest import testlist
 from scripts.guest.console import Console
 from scripts.guest.debugger import debug
-from scripts.guest.machine import TEST_TIMEOUT, Guest, boot, guest_args, guest_options
+from scripts.guest.machine import TEST_TIMEOUT, Guest, Run, boot, guest_args, guest_options
 
 
 def shell(kernel: Path, args: Sequence[str]) -> int:
@@ -31,6 +31,20 @@ def shell(kernel: Path, args: Sequence[str]) -> int:
     finally:
         if tty:
             termios.tcsetattr(0, termios.TCSADRAIN, tty)
+
+
+def report(runs: list[Run], json: Path | None) -> int:
+    """Say how guests ended, as JSON too if wanted; the exit status."""
+    for run in runs:
+        if run.backtrace:
+            print(run.backtrace, file=sys.stderr)
+        if run.problem:
+            say(run.problem)
+    status = max(run.status for run in runs)
+    write_json(json, status=status, problem="; ".join(run.problem for run in runs if run.problem),
+               seconds=max(run.seconds for run in runs),
+               tests=[test._asdict() for run in runs for test in run.tests])
+    return status
 
 
 def command() -> int:
@@ -59,6 +73,7 @@ def command() -> int:
         return shell(options.kernel, args)
     tests: list[str] = options.tests
     if tests == ["changed"]:
+        from scripts.guest import changed       # takes its time
         tests = changed.changed_tests(options.rootfs)
         if not tests:
             return 0
@@ -71,25 +86,15 @@ def command() -> int:
 
     if options.embedded and not tests and "ncpus=" not in options.append and \
             len(os.sched_getaffinity(0)) > 1:
-        status, runs = abreast.run(options.kernel, args, testlist.names(options.rootfs),
-                                   options.timeout, options.verbose)
-        write_json(options.json, status=status,
-                   problem="; ".join(filter(None, (run.problem for run in runs))),
-                   seconds=max(run.seconds for run in runs),
-                   tests=[test._asdict() for run in runs for test in run.tests])
-        return status
+        from scripts.guest import abreast
+        return report(abreast.run(options.kernel, args, testlist.names(options.rootfs),
+                                  options.timeout, options.verbose), options.json)
     console = Console(terse=len(tests) != 1 and not options.verbose)
     try:
         run = boot(options.kernel, args, tests, timeout=options.timeout, sink=console.take)
     finally:
         console.end()
-    if run.backtrace:
-        print(run.backtrace, file=sys.stderr)
-    if run.problem:
-        say(run.problem)
-    write_json(options.json, status=run.status, problem=run.problem, seconds=run.seconds,
-               tests=[test._asdict() for test in run.tests])
-    return run.status
+    return report([run], options.json)
 
 
 if __name__ == "__main__":

@@ -28,7 +28,6 @@ from scripts.measure import allocators, first
 from scripts.kernel import config, fast
 from scripts.guest import machine
 from scripts.common import BUILD, LINUX, ROOT, Fatal, main
-from scripts.kernel.config import clean_env
 
 CASES = {"seccomp, pinned": ["seccomp=on"], "seccomp, not pinned": ["seccomp=on", "pin=off"],
          "ptrace, pinned": ["seccomp=off"]}
@@ -106,7 +105,7 @@ def build(variant: str) -> Path:
     Raises:
         Fatal: it doesn't build.
     """
-    if subprocess.run(["make", "kernel", f"VARIANT={variant}"], cwd=ROOT, env=clean_env(),
+    if subprocess.run(["make", "kernel", f"VARIANT={variant}"], cwd=ROOT, env=config.clean_env(),
                       stdin=subprocess.DEVNULL).returncode:
         raise Fatal(f"make kernel VARIANT={variant}: failed")
     return BUILD / variant / "linux"
@@ -188,7 +187,7 @@ def whole(kernel: Path) -> dict[str, float]:
     begin = last = time.monotonic()
     phases: dict[str, float] = {}
     with subprocess.Popen(["make", "run", f"VARIANT={kernel.parent.name}", "T=boot_hello", "V=1"],
-                          cwd=ROOT, env=clean_env(), stdin=subprocess.DEVNULL, text=True,
+                          cwd=ROOT, env=config.clean_env(), stdin=subprocess.DEVNULL, text=True,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as make:
         assert make.stdout
         lines = []

@@ -33,7 +33,6 @@
 #define SHOW		40	/* of them shown; earlier ones if about the wrong page */
 #define WINDOW		((char *)0x100000000000UL)	/* where nothing else comes */
 #define DEVICE		"/dev/ram1"
-#define KSM		"/sys/kernel/mm/ksm/"
 #define KHUGEPAGED	"/sys/kernel/mm/transparent_hugepage/khugepaged/"
 
 enum {
@@ -1217,9 +1216,6 @@ static const struct {
 	const char *file;
 	long value;
 } settings[] = {
-	{ KSM "sleep_millisecs", 1 },
-	{ KSM "pages_to_scan", 512 },
-	{ KSM "smart_scan", 0 },
 	{ KHUGEPAGED "scan_sleep_millisecs", 1 },
 	{ KHUGEPAGED "alloc_sleep_millisecs", 1 },
 	{ KHUGEPAGED "pages_to_scan", 2048 },
@@ -1228,20 +1224,6 @@ static const struct {
 	{ KHUGEPAGED "max_ptes_shared", 256 },
 };
 #define NR_SETTINGS	(sizeof(settings) / sizeof(*settings))
-static long saved[NR_SETTINGS];
-static pid_t owner;
-
-static void restore(void)
-{
-	size_t i;
-
-	if (getpid() != owner)
-		return;
-	file_write(KSM "run", "2");
-	file_write(KSM "run", "0");
-	for (i = 0; i < NR_SETTINGS; i++)
-		number_write(settings[i].file, saved[i]);
-}
 
 int main(void)
 {
@@ -1261,12 +1243,9 @@ int main(void)
 	leave = getenv("FUZZ_LEAVE");
 	nr = number_from_env("FUZZ_OPS", 1000);
 	check = number_from_env("FUZZ_CHECK", 250);
-	owner = getpid();
-	for (i = 0; i < NR_SETTINGS; i++) {
-		saved[i] = file_number(settings[i].file, NULL);
-		number_write(settings[i].file, settings[i].value);
-	}
-	atexit(restore);
+	for (i = 0; i < NR_SETTINGS; i++)
+		set_until_exit(settings[i].file, settings[i].value);
+	ksm_settings(1, 512);
 	thp_save_settings();
 	memcg_enter();
 	swap_start();

@@ -7,26 +7,8 @@
  */
 #include "mmtest.h"
 
-#define KSM	"/sys/kernel/mm/ksm/"
 #define NR	64
 #define LEN	(NR * PAGE_SIZE)
-
-static long sleep_msecs, to_scan, smart_scan;
-
-static void set(const char *file, long value)
-{
-	if (!number_write(file, value))
-		ksft_exit_fail_perror(file);
-}
-
-static void ksm_restore(void)
-{
-	file_write(KSM "run", "2");
-	file_write(KSM "run", "0");
-	set(KSM "sleep_millisecs", sleep_msecs);
-	set(KSM "pages_to_scan", to_scan);
-	set(KSM "smart_scan", smart_scan);
-}
 
 static char *mergeable(void)
 {
@@ -62,13 +44,7 @@ int main(void)
 
 	test_plan(8);
 	swap_start();
-	sleep_msecs = file_number(KSM "sleep_millisecs", NULL);
-	to_scan = file_number(KSM "pages_to_scan", NULL);
-	smart_scan = file_number(KSM "smart_scan", NULL);
-	atexit(ksm_restore);
-	set(KSM "sleep_millisecs", 0);
-	set(KSM "pages_to_scan", 2048);
-	set(KSM "smart_scan", 0);
+	ksm_settings(0, 2048);
 
 	first = mergeable();
 	second = mergeable();

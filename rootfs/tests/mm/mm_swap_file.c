@@ -31,10 +31,11 @@ static void bits_set(unsigned char *map, unsigned int from, unsigned int to)
 
 static void make_fs(int fd)
 {
-	static unsigned char block[FIRST_ZONE + 1][BLOCK] __attribute__((aligned(8)));
-	struct minix_super_block *super = (void *)block[1];
-	struct minix_inode *root = (void *)block[6];
-	struct { __u16 inode; char name[14]; } *entry = (void *)block[FIRST_ZONE];
+	static unsigned char image[(FIRST_ZONE + 1) * BLOCK] __attribute__((aligned(8)));
+	unsigned char *inode_map = image + 2 * BLOCK, *zone_map = image + 3 * BLOCK;
+	struct minix_super_block *super = (void *)(image + BLOCK);
+	struct minix_inode *root = (void *)(image + 6 * BLOCK);
+	struct { __u16 inode; char name[14]; } *entry = (void *)(image + FIRST_ZONE * BLOCK);
 
 	super->s_ninodes = NR_INODES;
 	super->s_nzones = NR_ZONES;
@@ -45,10 +46,10 @@ static void make_fs(int fd)
 	super->s_magic = MINIX_SUPER_MAGIC;
 	super->s_state = MINIX_VALID_FS;
 	/* In use: number 0 and the root, and what there isn't */
-	bits_set(block[2], 0, 2);
-	bits_set(block[2], NR_INODES + 1, BLOCK * 8);
-	bits_set(block[3], 0, 2);
-	bits_set(block[3], NR_ZONES - FIRST_ZONE + 1, 3 * BLOCK * 8);
+	bits_set(inode_map, 0, 2);
+	bits_set(inode_map, NR_INODES + 1, BLOCK * 8);
+	bits_set(zone_map, 0, 2);
+	bits_set(zone_map, NR_ZONES - FIRST_ZONE + 1, 3 * BLOCK * 8);
 	root->i_mode = S_IFDIR | 0755;
 	root->i_size = 2 * sizeof(*entry);
 	root->i_nlinks = 2;
@@ -57,7 +58,7 @@ static void make_fs(int fd)
 	strcpy(entry[0].name, ".");
 	entry[1].inode = MINIX_ROOT_INO;
 	strcpy(entry[1].name, "..");
-	if (pwrite(fd, block, sizeof(block), 0) != sizeof(block) || fsync(fd))
+	if (pwrite(fd, image, sizeof(image), 0) != sizeof(image) || fsync(fd))
 		ksft_exit_fail_perror(DEVICE);
 }
 

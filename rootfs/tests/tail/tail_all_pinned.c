@@ -98,9 +98,6 @@ static void underused(size_t nr, long splits)
 
 int main(void)
 {
-	long none = file_number(THP "khugepaged/max_ptes_none", NULL);
-	long shrink = file_number(THP "shrink_underused", NULL);
-
 	tail_start(5 * 3 + 3 * 4 + 3 * 3);
 	memcg_enter();
 	swap_start();
@@ -116,13 +113,11 @@ int main(void)
 	dropped(HPAGE_NR, 0);
 	dropped(HPAGE_NR - 1, 1);
 	dropped(1, 1);
-	number_write(THP "khugepaged/max_ptes_none", 100);
-	number_write(THP "shrink_underused", 1);
+	set_until_exit(THP "khugepaged/max_ptes_none", 100);
+	set_until_exit(THP "shrink_underused", 1);
 	underused(HPAGE_NR, 0);
 	/* 99 pages of zeroes that aren't pinned are too few. */
 	underused(HPAGE_NR - 99, 0);
 	underused(1, 1);
-	number_write(THP "khugepaged/max_ptes_none", none);
-	number_write(THP "shrink_underused", shrink);
 	ksft_finished();
 }

@@ -5,28 +5,6 @@
  */
 #include "mmtest.h"
 
-#define KSM	"/sys/kernel/mm/ksm/"
-
-static long sleep_msecs, to_scan, smart_scan;
-
-static void set(const char *file, long value)
-{
-	char num[24];
-
-	snprintf(num, sizeof(num), "%ld", value);
-	if (!file_write(file, num))
-		ksft_exit_fail_perror(file);
-}
-
-static void ksm_restore(void)
-{
-	file_write(KSM "run", "2");	/* take all apart, stop */
-	file_write(KSM "run", "0");
-	set(KSM "sleep_millisecs", sleep_msecs);
-	set(KSM "pages_to_scan", to_scan);
-	set(KSM "smart_scan", smart_scan);
-}
-
 int main(void)
 {
 	long split;
@@ -37,15 +15,8 @@ int main(void)
 	a = huge_pages(1, 1);
 	b = huge_pages(1, 1);
 	split = vmstat("thp_split_page");
-	sleep_msecs = file_number(KSM "sleep_millisecs", NULL);
-	to_scan = file_number(KSM "pages_to_scan", NULL);
-	smart_scan = file_number(KSM "smart_scan", NULL);
-	atexit(ksm_restore);
-	set(KSM "sleep_millisecs", 0);
-	set(KSM "pages_to_scan", 2048);
-	/* It skips pages in some scans: equal ones may never meet in one. */
-	set(KSM "smart_scan", 0);
-	set(KSM "run", 1);
+	ksm_settings(0, 2048);
+	file_write(KSM "run", "1");
 	if (madvise(a, HPAGE_SIZE, MADV_MERGEABLE) ||
 	    madvise(b, HPAGE_SIZE, MADV_MERGEABLE))
 		ksft_exit_fail_perror("MADV_MERGEABLE");

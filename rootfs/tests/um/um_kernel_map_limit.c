@@ -21,14 +21,6 @@
 #define MADV_DONTNEED_LOCKED	24
 #endif
 
-static long boost, compact;
-
-static void restore(void)
-{
-	number_write(BOOST, boost);
-	number_write(COMPACT, compact);
-}
-
 /* Each page is free between two that aren't, so no two free ones are neighbours. */
 static size_t scatter_free_memory(void)
 {
@@ -127,11 +119,8 @@ int main(void)
 		close(from[i][1]);
 	}
 	/* Free memory in pieces isn't to be kept free for that, nor put together. */
-	boost = file_number(BOOST, NULL);
-	compact = file_number(COMPACT, NULL);
-	atexit(restore);
-	number_write(BOOST, 0);
-	number_write(COMPACT, 0);
+	set_until_exit(BOOST, 0);
+	set_until_exit(COMPACT, 0);
 	freed = scatter_free_memory();
 	test_min(freed, NR_TABLES * 2048, "free pages without a neighbour");
 
