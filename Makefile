@@ -89,8 +89,9 @@ endef
 autoload = $(Q)[ -L $(out)/linux-gdb.py ] || \
 	ln -s ../../scripts/gdb/linux-gdb.py $(out)/linux-gdb.py
 
-# What is made for a verb is made side by side: the configuration, the guest's files.
-j := $(if $(findstring -j,$(MAKEFLAGS)),,-j$(JOBS))
+# What is made for a verb is made side by side: the configuration, the guest's files. Only a
+# recipe sees whether the make around it has given a -j, so this is expanded there.
+j = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(JOBS))
 
 # One build at a time in a clone; guests may run side by side.
 lock = mkdir -p build && exec 9>build/.lock && { flock -n 9 || \
