@@ -23,12 +23,15 @@ static char *whole_area(void)
 	return (char *)(((uintptr_t)area + GB - 1) & ~(GB - 1));
 }
 
+/* ... and let the worker look at the new tables, so that it has no need to any more */
 static void touch(void)
 {
 	size_t i;
 
 	for (i = 0; i < NR; i++)
 		p[i * GB + 6 * HPAGE_SIZE] = 1;
+	if (!file_write("/sys/kernel/debug/pte_ref/flush", "1"))
+		ksft_exit_fail_perror("flush");
 }
 
 /* Wait for a VmPTE of not more than @most kB above that of before */
