@@ -72,8 +72,9 @@ def test_ends_after_its_minutes(play: Play) -> None:
 def test_same_seed_same_events(boot: Boot) -> None:
     runs = [boot("bench_stress", f"STRESS_SEED={seed}", "STRESS_SECS=2").output
             for seed in (5, 5, 6)]
-    starts = [re.findall(r"slot \d (\w+)", run)[:10] for run in runs]
-    assert starts[0] == starts[1] != starts[2]
+    starts = [re.findall(r"slot \d (\w+)", run) for run in runs]
+    common = min(10, *map(len, starts))     # a busy machine doesn't come far
+    assert common > 3 and starts[0][:common] == starts[1][:common] != starts[2][:common]
     events = [re.findall(r"# (\d+: (?:hog|fail).*)", run) for run in runs]
     common = min(len(events[0]), len(events[1])) - 2    # the last are those of the end
     assert common > 0 and events[0][:common] == events[1][:common] != events[2][:common]
