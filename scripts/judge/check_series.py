@@ -96,10 +96,12 @@ def objects(patch: Patch, variant: str, boot: bool) -> list[str]:
         if not name.endswith((".c", ".S")) or not (TREE / name).exists():
             continue
         made = (out / target).exists()
-        if not made and name not in users:      # new: has its Makefile a line for it?
+        makefile = TREE / target.parent / "Makefile"    # none: another source includes it
+        if not made and name not in users and makefile.exists():
+            # new: has its Makefile a line for it?
             rule = re.search(
                 rf"^obj-(?:y|\$\(CONFIG_(\w+)\))\s*[+:]?=.*\b{re.escape(target.name)}",
-                (TREE / target.parent / "Makefile").read_text(), re.M)
+                makefile.read_text(), re.M)
             made = bool(rule and (not rule[1] or values.get(rule[1]) == "y"))
         if made:
             result.append(str(target))
