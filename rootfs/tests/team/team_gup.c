@@ -8,21 +8,27 @@
 #include "team.h"
 
 #define EVENT	TRACING "events/page_ref/page_ref_mod/"
+#define FAST_EVENT	TRACING "events/page_ref/page_ref_mod_unless/"
 #define DEVICE	"/dev/ram1"
 #define BIAS	1024	/* GUP_PIN_COUNTING_BIAS */
 
 static unsigned int pins[HPAGE_NR];	/* of each page of the team */
 static unsigned int others;		/* of other pages */
 
-/* Trace what adds @val to the references of a page */
+/*
+ * Trace what adds @val to the references of a page. GUP-fast takes the first one by
+ * another function, and the rest of a pin's by the same.
+ */
 static void trace_start(int val)
 {
-	char filter[32];
+	char filter[64];
 
-	snprintf(filter, sizeof(filter), "val == %d", val);
+	snprintf(filter, sizeof(filter), "val == %d || val == %d", val,
+		 val == 1 ? 1 : val - 1);
 	trace_clear();
-	if (!file_write(EVENT "filter", filter) ||
-	    !file_write(EVENT "enable", "1"))
+	if (!file_write(EVENT "filter", filter) || !file_write(EVENT "enable", "1") ||
+	    !file_write(FAST_EVENT "filter", "val == 1") ||
+	    !file_write(FAST_EVENT "enable", val == 1 ? "1" : "0"))
 		ksft_exit_fail_perror(EVENT);
 }
 
@@ -43,6 +49,8 @@ static void trace_stop(unsigned long pfn)
 	FILE *f;
 
 	file_write(EVENT "enable", "0");
+	file_write(FAST_EVENT "enable", "0");
+	file_write(FAST_EVENT "filter", "0");
 	file_write(EVENT "filter", "0");
 	memset(pins, 0, sizeof(pins));
 	others = 0;
@@ -50,9 +58,9 @@ static void trace_stop(unsigned long pfn)
 	if (!f)
 		ksft_exit_fail_perror(TRACING "trace");
 	while (fgets(line, sizeof(line), f)) {
-		char *s = strstr(line, "page_ref_mod: pfn=0x");
+		char *s = strstr(line, ": pfn=0x");
 
-		if (!s || sscanf(s, "page_ref_mod: pfn=%lx", &at) != 1)
+		if (!s || sscanf(s, ": pfn=%lx", &at) != 1)
 			continue;
 		if (at >= pfn && at < pfn + HPAGE_NR)
 			pins[at - pfn]++;
