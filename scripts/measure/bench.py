@@ -4,7 +4,8 @@
 "faults" is about faults and placement, "loop" about an edit until its verdict,
 "flush" about SMP; "huge-zero", "pte-ref", "hvo" and "tail-refs" compare kernels with
 different forms of that mechanism, "team" compares page teams with large folios and small
-pages, "allocators" shows pte-ref with jemalloc and tcmalloc. "first" is `make` in a new
+pages, "allocators" shows pte-ref with jemalloc and tcmalloc, "threads" what a second CPU
+is worth to the threads of one process, also of two kernels. "first" is `make` in a new
 clone, once if no number of rounds is given.
 
 All configurations take turns for several rounds, since a shared host's speed
@@ -350,6 +351,47 @@ def tail_refs(kernel: Path, count: int) -> None:
                   f"{ratios[-1]:7.3f}")
 
 
+def threads(kernel: Path, count: int, against: str = "") -> None:
+    """What one and two tasks get done, threads of one process and processes.
+
+    Args:
+        against: another kernel, to be compared with; the first takes turns with it.
+
+    Raises:
+        Fatal: there is no such kernel.
+    """
+    if against and not Path(against).is_file():
+        raise Fatal(f"{against}: no such kernel")
+    kernels = {"before": Path(against).resolve(), "after": kernel} if against else {"": kernel}
+    args = ["ncpus=2"] if "smp" in kernel.parent.name else []
+    rounds = in_turns(count, {name: partial(measure, path, args, "bench_threads")
+                              for name, path in kernels.items()})
+    head = f"{'1, us':>9}{'2, us':>9}{'1 : 2':>8}{'from':>7}{'to':>7}"
+    print(f"{'median of ' + str(count) + ', tasks':26}" +
+          "".join(head if not name else f"{name:>8}:{head}" for name in kernels) +
+          (f"{'2, before / after':>19}{'from':>7}{'to':>7}" if against else ""))
+    names = [key.removesuffix("1_ns") for key in rounds["after" if against else ""][0]
+             if key.endswith("1_ns") and not key.endswith("fault1_ns")]
+    for name in names:
+        # Until two have had 64 MB each; of the loops, one operation of either.
+        faults_all = name.startswith("fault64")
+        unit = 1e6 if faults_all else 1e3
+        print(f"{name.replace('64_', ' 64 MB, ms, ').replace('_', ', '):26}" if faults_all else
+              f"{', '.join(name.rsplit('_', 1)):26}", end="")
+        for which, results in rounds.items():
+            one, two = ([r[f"{name}{n}_ns"] for r in results] for n in (1, 2))
+            ratios = sorted(b / a if faults_all else a / b for a, b in zip(one, two))
+            print(f"{'':{9 if which else 0}}{median(one) / unit:9.2f}{median(two) / unit:9.2f}"
+                  f"{median(ratios):8.2f}{ratios[0]:7.2f}{ratios[-1]:7.2f}", end="")
+        if against:
+            ratios = sorted(a[f"{name}2_ns"] / b[f"{name}2_ns"]
+                            for a, b in zip(rounds["before"], rounds["after"]))
+            print(f"{median(ratios):19.2f}{ratios[0]:7.2f}{ratios[-1]:7.2f}", end="")
+        print()
+    print("1 : 2 of 64 MB is the time of two for 64 MB each by that of one: x86-64 has less\n"
+          "than 1.25; of the others how much more two get done than one, 2 at best")
+
+
 def allocator(kernel: Path, _: int) -> None:
     """Page tables under a real allocator, freed when empty or as mainline does it."""
     allocators.measure(kernel, build("pte-off"))
@@ -357,7 +399,7 @@ def allocator(kernel: Path, _: int) -> None:
 
 BENCHES = {"faults": faults, "loop": loop, "flush": flush, "huge-zero": huge_zero,
            "pte-ref": pte_ref, "allocators": allocator, "hvo": hvo, "team": team,
-           "tail-refs": tail_refs}
+           "tail-refs": tail_refs, "threads": threads}
 ROUNDS = 5
 
 
@@ -368,10 +410,13 @@ def command() -> None:
                         default="faults")
     parser.add_argument("--kernel", type=Path, default=BUILD / "default/linux")
     parser.add_argument("--rounds", type=int)
-    parser.add_argument("--against", default="", metavar="COMMIT", help="for first")
+    parser.add_argument("--against", default="", metavar="COMMIT|KERNEL",
+                        help="a commit for first, a kernel for threads")
     options = parser.parse_args()
     if options.what == "first":
         first.measure(options.rounds or 1, options.against)
+    elif options.what == "threads":
+        threads(options.kernel, options.rounds or ROUNDS, options.against)
     else:
         BENCHES[options.what](options.kernel, options.rounds or ROUNDS)
 

@@ -15,9 +15,9 @@
  *   operator has taken for itself by then (the canary);
  * - an access that no operation can have been beside meets no signal.
  *
- * RACE_SECS says how long all pairs take together, RACE_SEED what is done (an order of
- * the threads it doesn't say), RACE_PAIRS which pairs, by a glob of the
- * names that it prints.
+ * RACE_SECS says how long all pairs take together, beside what it takes to set them up,
+ * RACE_SEED what is done (an order of the threads it doesn't say), RACE_PAIRS which pairs,
+ * by a glob of the names that are printed.
  */
 #include <fnmatch.h>
 #include <poll.h>
@@ -879,14 +879,14 @@ static const struct op ops[] = {
 	  .counter = "thp_collapse_alloc", .counted = K(SMALL) | K(THP) },
 	{ "ksm", do_ksm, PRIVATE_4K, .write_one_in = 64,
 	  .start = ksm_on, .end = ksm_off, .counter = "cow_ksm", .counted = PRIVATE_4K },
-	{ "uffd-missing", do_missing, K(SMALL) | SHMEMS | K(HUGETLB), .private = ZEROES, .shared = ZEROES,
-	  .uffd = true, .start = missing_start, .end = uffd_end },
+	{ "uffd-missing", do_missing, K(SMALL) | SHMEMS | K(HUGETLB),
+	  .private = ZEROES, .shared = ZEROES, .uffd = true, .start = missing_start, .end = uffd_end },
 	{ "uffd-minor", do_minor, SHMEMS | K(HUGETLB_FILE), .uffd = true,
 	  .start = minor_start, .end = uffd_end },
 	{ "uffd-move", do_move, PRIVATE_4K, .closed = true, .uffd = true,
 	  .start = move_start, .end = move_end },
-	{ "poison", do_poison, PRIVATE | K(SHMEM) | K(SHMEM_HUGE), .private = MAY_ZERO, .shared = MAY_ZERO,
-	  .bus = true, .one = true, .end = unpoison_all },
+	{ "poison", do_poison, PRIVATE | K(SHMEM) | K(SHMEM_HUGE),
+	  .private = MAY_ZERO, .shared = MAY_ZERO, .bus = true, .one = true, .end = unpoison_all },
 	{ "soft-offline", do_soft_offline, ALL, .one = true,
 	  .end = unpoison_all },
 	{ "pageout", do_pageout, PRIVATE_4K | SHMEMS,
