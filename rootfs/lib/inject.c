@@ -100,6 +100,19 @@ void kunit_run(const char *suite, int *ok, int *not_ok)
 	fclose(f);
 }
 
+void khugepaged_settings(unsigned int msecs)
+{
+	struct thp_settings set;
+
+	thp_read_settings(&set);
+	set.khugepaged.defrag = 1;
+	set.khugepaged.alloc_sleep_millisecs = msecs;
+	set.khugepaged.scan_sleep_millisecs = msecs;
+	set.khugepaged.max_ptes_none = HPAGE_NR - 1;
+	set.khugepaged.pages_to_scan = 8192;
+	thp_push_settings(&set);
+}
+
 void debugfs_split(const void *p, size_t len, int order)
 {
 	char cmd[128];

@@ -165,6 +165,10 @@ bool number_write(const char *path, long n);
  */
 void set_until_exit(const char *path, long value);
 
+/* Cores go to this file from now on until this process exits; then it is deleted. */
+#define CORE_FILE	"/tmp/core.mmtest"
+void core_dumps_start(void);
+
 /* kB of page tables of this process */
 long vmpte(void);
 
@@ -206,6 +210,8 @@ bool pfns_follow(const char *p, size_t len);
  */
 bool pfn_anon_unmapped(unsigned long pfn);
 bool kpf_bare_folio(uint64_t flags);
+/* Give back all pages that memory failure or soft offlining has taken out of use. */
+void unpoison_all(void);
 /*
  * Whether kpagecount() says of each page of a large folio how often it is mapped,
  * as without CONFIG_NO_PAGE_MAPCOUNT. With that it is the average, rounded, and 1
@@ -292,6 +298,12 @@ void turns_end(void);
  * isn't @pfn, and can write to it: 0. Otherwise which of these isn't so, 1 to 3.
  */
 int child_has_copy(char *p, unsigned long pfn, unsigned int seed);
+
+/*
+ * Have khugepaged scan a lot every @msecs, and collapse whatever has one page: pushed
+ * over the settings that there are.
+ */
+void khugepaged_settings(unsigned int msecs);
 
 #define KSM	"/sys/kernel/mm/ksm/"
 

@@ -5,6 +5,8 @@
 
 #include "internal.h"
 
+#define CORE_PATTERN	"/proc/sys/kernel/core_pattern"
+
 int open_or_fail(const char *path, int flags)
 {
 	int fd = open(path, flags | O_CLOEXEC);
@@ -124,6 +126,28 @@ void set_until_exit(const char *path, long value)
 	nr_settings++;
 	if (!number_write(path, value))
 		ksft_exit_fail_perror(path);
+}
+
+static char old_core_pattern[256];
+
+static void restore_core_pattern(void)
+{
+	file_write(CORE_PATTERN, old_core_pattern);
+	unlink(CORE_FILE);
+}
+
+void core_dumps_start(void)
+{
+	int fd = open_or_fail(CORE_PATTERN, O_RDONLY);
+	ssize_t len = read(fd, old_core_pattern, sizeof(old_core_pattern) - 1);
+
+	if (len < 0)
+		ksft_exit_fail_perror(CORE_PATTERN);
+	close(fd);
+	old_core_pattern[len] = 0;
+	atexit(restore_core_pattern);
+	if (!file_write(CORE_PATTERN, CORE_FILE))
+		ksft_exit_fail_perror(CORE_PATTERN);
 }
 
 void trace_clear(void)
@@ -354,6 +378,19 @@ bool kpf_bare_folio(uint64_t flags)
 				KPF_MMAP | KPF_ANON | KPF_SWAPBACKED | KPF_HUGE;
 
 	return flags & (KPF_COMPOUND_HEAD | KPF_COMPOUND_TAIL) && !(flags & others);
+}
+
+void unpoison_all(void)
+{
+	unsigned long pfn = 0, last = 1UL << 18, i;
+	uint64_t flags[HPAGE_NR];
+
+	for (; pfn < last; pfn += HPAGE_NR) {
+		kpageflags_read(pfn, flags, HPAGE_NR);
+		for (i = 0; i < HPAGE_NR; i++)
+			if (flags[i] & KPF_HWPOISON)
+				unpoison_memory(pfn + i);
+	}
 }
 
 bool pfns_follow(const char *p, size_t len)

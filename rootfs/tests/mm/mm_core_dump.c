@@ -9,31 +9,6 @@
 #include "mmtest.h"
 #include "hugetlb.h"
 
-#define CORE		"/tmp/core.mmtest"
-#define PATTERN		"/proc/sys/kernel/core_pattern"
-
-static char old_pattern[256];
-
-static void restore_pattern(void)
-{
-	file_write(PATTERN, old_pattern);
-	unlink(CORE);
-}
-
-static void set_pattern(void)
-{
-	int fd = open(PATTERN, O_RDONLY);
-	ssize_t len = fd < 0 ? -1 : read(fd, old_pattern, sizeof(old_pattern) - 1);
-
-	if (len < 0)
-		ksft_exit_fail_perror(PATTERN);
-	close(fd);
-	old_pattern[len] = 0;
-	atexit(restore_pattern);
-	if (!file_write(PATTERN, CORE))
-		ksft_exit_fail_perror(PATTERN);
-}
-
 /* The offset in the core of an address, -1 if its bytes aren't there */
 static off_t in_core(int fd, unsigned long addr)
 {
@@ -86,7 +61,7 @@ int main(void)
 		ksft_exit_skip("no transparent huge pages in this kernel\n");
 	}
 	hugetlb_start(10, 2);	/* the child takes another */
-	set_pattern();
+	core_dumps_start();
 	swap_start();
 	memcg_enter();
 	huge = huge_pages(1, 1);
@@ -110,7 +85,7 @@ int main(void)
 	waitpid(pid, &status, 0);
 	test_eq(WTERMSIG(status), SIGABRT, "signal");
 	test_true(WCOREDUMP(status), "a core was written");
-	fd = open(CORE, O_RDONLY);
+	fd = open(CORE_FILE, O_RDONLY);
 	test_core(fd, huge, 0, 7 * PAGE_SIZE, 1, "a huge page");
 	test_core(fd, huge, 7 * PAGE_SIZE, 8 * PAGE_SIZE, 0, "the page of it that was dropped");
 	test_core(fd, huge, 8 * PAGE_SIZE, HPAGE_SIZE, 1, "what is behind that");

@@ -4,7 +4,8 @@
  * stores and then loads what the other has stored, and both may see the old value, as a
  * store waits in its CPU's buffer; in no order of instructions that are taken one by one
  * does that happen. And two that spin, each until the other has changed a variable, hand
- * over far more often than timer ticks could have it.
+ * over far more often than timer ticks could have it. Still, of two that share a CPU each
+ * gets its turn, while a third one is never interrupted by anything else.
  */
 #include "threads.h"
 
@@ -75,6 +76,43 @@ static long store_buffering(unsigned long *tries)
 	return both;
 }
 
+static volatile unsigned long count[2][8] __attribute__((aligned(64)));
+
+static void *spin_beside(void *arg)
+{
+	long me = (long)arg;
+
+	run_on_cpu(1);
+	while (!stop)
+		count[me][0]++;
+	return NULL;
+}
+
+/* How many of two threads that share a CPU run while another one spins on the other */
+static int turns_on_one_cpu(void)
+{
+	long end, i, before[2];
+	pthread_t thread[2];
+	int ran = 0;
+
+	stop = false;
+	for (i = 0; i < 2; i++)
+		thread[i] = thread_start(spin_beside, (void *)i);
+	while (!count[0][0] && !count[1][0])
+		sched_yield();
+	for (i = 0; i < 2; i++)
+		before[i] = count[i][0];
+	end = now_ms() + 2000;
+	do {
+		for (i = 0; i < 10000000 && ran < 2; i++)
+			ran = (count[0][0] != before[0]) + (count[1][0] != before[1]);
+	} while (ran < 2 && now_ms() < end);
+	stop = true;
+	for (i = 0; i < 2; i++)
+		pthread_join(thread[i], NULL);
+	return ran;
+}
+
 int main(void)
 {
 	unsigned long tries, rate = 0, n;
@@ -84,7 +122,7 @@ int main(void)
 	ksft_print_header();
 	if (nr_cpus() < 2)
 		ksft_exit_skip("there is only one CPU\n");
-	ksft_set_plan(2);
+	ksft_set_plan(3);
 	both = store_buffering(&tries);
 	ksft_print_msg("%lu tries\n", tries);
 	test_min(both, 1, "times that each of two stores wasn't seen by the other's load");
@@ -96,5 +134,7 @@ int main(void)
 			rate = n;
 	}
 	test_min(rate, LEAST_HANDOVERS, "hand-overs a second");
+	run_on_cpu(0);
+	test_eq(turns_on_one_cpu(), 2, "threads that get their turn on one CPU");
 	ksft_finished();
 }

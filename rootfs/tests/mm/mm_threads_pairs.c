@@ -435,12 +435,18 @@ static void do_dontneed(size_t from, size_t nr)
 	done(from, nr);
 }
 
-static void do_remove(size_t from, size_t nr)
+/* The same where all of it is freed for sure */
+static void drop(size_t from, size_t nr, int advice, const char *what)
 {
 	begin(from, nr);
-	advise(mem, from, nr, MADV_REMOVE, "MADV_REMOVE");
+	advise(mem, from, nr, advice, what);
 	watch_freed(nr);
 	done(from, nr);
+}
+
+static void do_remove(size_t from, size_t nr)
+{
+	drop(from, nr, MADV_REMOVE, "MADV_REMOVE");
 }
 
 static void do_free(size_t from, size_t nr)
@@ -571,15 +577,7 @@ static void do_collapse(size_t from, size_t nr)
 
 static void khugepaged_start(void)
 {
-	struct thp_settings set;
-
-	thp_read_settings(&set);
-	set.khugepaged.defrag = 1;
-	set.khugepaged.alloc_sleep_millisecs = 1;
-	set.khugepaged.scan_sleep_millisecs = 1;
-	set.khugepaged.max_ptes_none = HPAGE_NR - 1;
-	set.khugepaged.pages_to_scan = 8192;
-	thp_push_settings(&set);
+	khugepaged_settings(1);
 	advise(mem, 0, units, MADV_HUGEPAGE, "MADV_HUGEPAGE");
 }
 
@@ -720,12 +718,10 @@ static void minor_start(void)
 /* What is in its place is up to the handler, as soon as somebody looks. */
 static void do_missing(size_t from, size_t nr)
 {
-	int advice = K(kind) & SHMEMS ? MADV_REMOVE : MADV_DONTNEED;
-
-	begin(from, nr);
-	advise(mem, from, nr, advice, "MADV_REMOVE or MADV_DONTNEED");
-	watch_freed(nr);
-	done(from, nr);
+	if (K(kind) & SHMEMS)
+		drop(from, nr, MADV_REMOVE, "MADV_REMOVE");
+	else
+		drop(from, nr, MADV_DONTNEED, "MADV_DONTNEED");
 }
 
 static void do_minor(size_t from, size_t nr)
@@ -795,17 +791,9 @@ static void unpoison(unsigned long pfn)
 		unpoison_memory(pfn);
 }
 
-static void unpoison_all(void)
+static void poison_end(void)
 {
-	unsigned long pfn = 0, last = 1UL << 18, i;
-	uint64_t flags[HPAGE_NR];
-
-	for (; pfn < last; pfn += HPAGE_NR) {
-		kpageflags_read(pfn, flags, HPAGE_NR);
-		for (i = 0; i < HPAGE_NR; i++)
-			if (flags[i] & KPF_HWPOISON)
-				unpoison_memory(pfn + i);
-	}
+	unpoison_all();
 	if (K(kind) & (K(HUGETLB) | K(HUGETLB_FILE)))
 		pool_resize(POOL_PAGES);
 }
@@ -886,9 +874,9 @@ static const struct op ops[] = {
 	{ "uffd-move", do_move, PRIVATE_4K, .closed = true, .uffd = true,
 	  .start = move_start, .end = move_end },
 	{ "poison", do_poison, PRIVATE | K(SHMEM) | K(SHMEM_HUGE),
-	  .private = MAY_ZERO, .shared = MAY_ZERO, .bus = true, .one = true, .end = unpoison_all },
+	  .private = MAY_ZERO, .shared = MAY_ZERO, .bus = true, .one = true, .end = poison_end },
 	{ "soft-offline", do_soft_offline, ALL, .one = true,
-	  .end = unpoison_all },
+	  .end = poison_end },
 	{ "pageout", do_pageout, PRIVATE_4K | SHMEMS,
 	  .counter = "pswpout", .counted = PRIVATE_4K | SHMEMS },
 };

@@ -251,20 +251,6 @@ static void check_kept(void)
 	}
 }
 
-/* Soft offlining has taken pages out of use: give them back. */
-static void unpoison_all(void)
-{
-	unsigned long pfn = 0, last = 1UL << 18, i;
-	uint64_t flags[HPAGE_NR];
-
-	for (; pfn < last; pfn += HPAGE_NR) {
-		kpageflags_read(pfn, flags, HPAGE_NR);
-		for (i = 0; i < HPAGE_NR; i++)
-			if (flags[i] & KPF_HWPOISON)
-				unpoison_memory(pfn + i);
-	}
-}
-
 int main(void)
 {
 	pid_t pid[NR_PROCESSES];
@@ -304,6 +290,7 @@ int main(void)
 	test_eq(shared->wrong, 0, "words of another page, or another mapping");
 	test_eq(shared->lost, 0, "words that got lost");
 	test_min(vmstat("thp_file_mapped") - mapped, 10, "mappings by PMD");
+	/* Soft offlining has taken pages out of use. */
 	unpoison_all();
 	for (i = 0; i < NR_FILES; i++)
 		if (ftruncate(fds[i], 0))

@@ -15,7 +15,6 @@ static void wait_collapse(char *p)
 
 int main(void)
 {
-	struct thp_settings set;
 	unsigned long pfn;
 	long collapse;
 	size_t i, bad;
@@ -23,13 +22,7 @@ int main(void)
 
 	test_start(13);
 	thp_save_settings();
-	thp_read_settings(&set);
-	set.khugepaged.defrag = 1;
-	set.khugepaged.alloc_sleep_millisecs = 10;
-	set.khugepaged.scan_sleep_millisecs = 10;
-	set.khugepaged.max_ptes_none = HPAGE_NR - 1;
-	set.khugepaged.pages_to_scan = 8192;
-	thp_push_settings(&set);
+	khugepaged_settings(10);
 
 	/* All 512 pages, in no order */
 	p = small_area(1);

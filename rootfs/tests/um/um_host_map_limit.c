@@ -4,9 +4,9 @@
  * page, and the host has a limit (vm.max_map_count, 65530 by default). A process
  * with 300,000 such pages goes on all the same, and so does its child: the host
  * forgets what it had mapped, huge pages as well, and maps it again when it is
- * used. No page is taken for another, and none stays behind.
+ * used. No page is taken for another, and none stays behind. So it is for threads.
  */
-#include "mmtest.h"
+#include "threads.h"
 
 #define DROPS		"/sys/kernel/debug/um/tlb_drops"
 #define FILE_PAGES	8192UL
@@ -51,9 +51,21 @@ static int child(void *arg)
 	return 0;
 }
 
+/* Every other page of the first half */
+static void *read_pages(void *arg)
+{
+	size_t i, bad = 0;
+
+	for (i = (long)arg; i < NR / 2; i += 2)
+		bad += *word(i) != value(i);
+	return (void *)bad;
+}
+
 int main(void)
 {
 	size_t i, page, bad, breaks;
+	void *bad_of_thread[2];
+	pthread_t thread[2];
 	long drops, after;
 	uint64_t val;
 	int fd;
@@ -61,7 +73,7 @@ int main(void)
 	ksft_print_header();
 	if (access(DROPS, F_OK))
 		ksft_exit_skip("no " DROPS " in this kernel\n");
-	ksft_set_plan(12);
+	ksft_set_plan(14);
 	drops = file_number(DROPS, NULL);
 
 	/* Neighbours in the file are allocated at different times. */
@@ -102,6 +114,18 @@ int main(void)
 	after = file_number(DROPS, NULL);
 	if (after > drops)
 		test_min(after - drops, NR / (1 << 16), "times that the host was full");
+	else
+		ksft_test_result_skip("the host took all %lu mappings\n", NR);
+
+	after = file_number(DROPS, NULL);
+	for (i = 0; i < 2; i++)
+		thread[i] = thread_start(read_pages, (void *)i);
+	for (i = 0; i < 2; i++)
+		pthread_join(thread[i], &bad_of_thread[i]);
+	test_eq((long)bad_of_thread[0] + (long)bad_of_thread[1], 0,
+		"pages of %lu that are wrong for two threads", NR / 2);
+	if (after > drops)
+		test_min(file_number(DROPS, NULL) - after, 1, "times that the host was full");
 	else
 		ksft_test_result_skip("the host took all %lu mappings\n", NR);
 

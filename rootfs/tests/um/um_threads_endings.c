@@ -22,8 +22,6 @@
 #define STORM_THREADS	12
 #define WAIT_MS		10000		/* long enough for anything that ends at all */
 #define MAGIC		0x7468726561640000ULL
-#define CORE		"/tmp/core.mmtest"
-#define PATTERN		"/proc/sys/kernel/core_pattern"
 
 /* Shared with children */
 static struct shared {
@@ -168,10 +166,15 @@ static bool leader_is_gone(void)
 	return p && p[2] == 'Z';
 }
 
-static void *outlives_leader(void *arg)
+static void wait_leader(void)
 {
 	while (!leader_is_gone())
 		usleep(500);
+}
+
+static void *outlives_leader(void *arg)
+{
+	wait_leader();
 	wait_count(&sh->count[0], 1000);
 	_exit(7);
 }
@@ -186,8 +189,7 @@ static int leader_exits(void)
 
 static void *last_but_spinners(void *arg)
 {
-	while (!leader_is_gone())
-		usleep(500);
+	wait_leader();
 	spinners_stop();
 	syscall(SYS_exit, 8);
 	return NULL;
@@ -278,28 +280,6 @@ static void test_ends(void)
 
 /* ---- Core dumps */
 
-static char old_pattern[256];
-
-static void restore_pattern(void)
-{
-	file_write(PATTERN, old_pattern);
-	unlink(CORE);
-}
-
-static void set_pattern(void)
-{
-	int fd = open(PATTERN, O_RDONLY);
-	ssize_t len = fd < 0 ? -1 : read(fd, old_pattern, sizeof(old_pattern) - 1);
-
-	if (len < 0)
-		ksft_exit_fail_perror(PATTERN);
-	close(fd);
-	old_pattern[len] = 0;
-	atexit(restore_pattern);
-	if (!file_write(PATTERN, CORE))
-		ksft_exit_fail_perror(PATTERN);
-}
-
 static int dumps(void)
 {
 	struct rlimit unlimited = { RLIM_INFINITY, RLIM_INFINITY };
@@ -317,7 +297,7 @@ static void read_core(int *threads, int *marked, int *tls, int *fpu)
 {
 	char *core, *note, *end;
 	struct elf_prstatus prs;
-	int fd = open(CORE, O_RDONLY | O_CLOEXEC), i, at = -1;
+	int fd = open(CORE_FILE, O_RDONLY | O_CLOEXEC), i, at = -1;
 	struct user_regs_struct regs;
 	struct user_fpregs_struct fp;
 	Elf64_Ehdr *header;
@@ -365,7 +345,7 @@ static void test_core(void)
 {
 	int threads, marked, tls, fpu, status;
 
-	set_pattern();
+	core_dumps_start();
 	status = end_of(dumps, 0);
 	test_killed(status, SIGABRT, "one of them aborts");
 	test_true(status >= 0 && WCOREDUMP(status), "a core was written");
