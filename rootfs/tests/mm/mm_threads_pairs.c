@@ -804,6 +804,7 @@ static void do_poison(size_t from, size_t nr)
 	unsigned long pfn;
 
 	begin(from, nr);
+	(void)*(volatile char *)p;	/* that it has a number */
 	pfns_of(p, &pfn, 1);
 	madvise(p, PAGE_SIZE, MADV_HWPOISON);
 	make_room();
@@ -814,6 +815,14 @@ static void do_poison(size_t from, size_t nr)
 	if (step > 1)
 		pool_resize(POOL_PAGES);
 	done(from, nr);
+	if (kind != SHMEM_HUGE || !pfn || !(kpageflags(pfn) & KPF_HWPOISON))
+		return;
+
+	/* A huge page that couldn't be split, with others' faults under way, goes as one. */
+	begin(0, units);
+	advise(mem, 0, units, MADV_REMOVE, "MADV_REMOVE");
+	unpoison(pfn);
+	done(0, units);
 }
 
 static void do_soft_offline(size_t from, size_t nr)
