@@ -86,7 +86,8 @@ class Chroot:
 
     def command(self, words: str, user: str) -> list[str]:
         """The command line that runs shell words in there, in namespaces of their own."""
-        more = ["CCACHE_DIR=/ccache"] if self.ccache else []
+        # root and the user fill the same one.
+        more = ["CCACHE_DIR=/ccache", "CCACHE_UMASK=000"] if self.ccache else []
         return ["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", ENTER, "-",
                 str(self.folder), str(self.ccache or ""), str(int(self.pts)),
                 f"--userspec={user}:{user}", str(self.folder), "env", "-i", f"HOME={HOME}",
@@ -141,6 +142,7 @@ def bare(suite: str, log: TextIO, ccache: Path | None, pts: bool) -> Iterator[Ch
             str(folder) + CLONE)
         if ccache:
             ccache.mkdir(exist_ok=True)
+            ccache.chmod(0o777)
             (folder / "ccache").mkdir()
         yield Chroot(folder, log, ccache, pts)
     finally:
