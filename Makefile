@@ -20,6 +20,13 @@ tree := linux
 out := $(CURDIR)/build/$(VARIANT)
 rootfs := $(CURDIR)/build/rootfs
 append := $(if $(findstring smp,$(VARIANT)),ncpus=2) $(APPEND)
+# One run of make explore again: its seed, or a schedule of this program, up to a step
+ifneq ($(findstring explore,$(VARIANT)),)
+append := ncpus=$(or $(CPUS),2) $(append) $(if $(STEP),explore_stop=$(STEP)) \
+	$(if $(SCHEDULE),explore=0 explore_schedule=$(abspath $(SCHEDULE)),$(if $(SEED),explore=$(SEED)))
+again = $(if $(SCHEDULE),$(Q)$(PYTHON) -m scripts.judge.explore --kernel $(out)/linux \
+	--check '$(SCHEDULE)')
+endif
 # What each verb that judges writes its results to, for other programs
 json := $(if $(JSON),--json '$(JSON)')
 uml := $(PYTHON) -m scripts.guest.run --kernel $(out)/linux --timeout $(TIMEOUT) \
@@ -102,7 +109,7 @@ lock = mkdir -p build && exec 9>build/.lock && { flock -n 9 || \
 xdist := $$($(PYTHON) -c 'import xdist; print("-n%d" % ($(JOBS) + 1))' 2>/dev/null)
 
 .DEFAULT_GOAL := run
-.PHONY: run test watch stress coverage selftests list shell gdb trace pagemap bench mutants linux \
+.PHONY: run test watch stress explore coverage selftests list shell gdb trace pagemap bench mutants linux \
 	patches rebase check-series kernel deps fresh clean distclean help
 
 ## Run
@@ -112,6 +119,7 @@ ifeq ($(T),)
 	$(Q)$(uml) --embedded
 else
 	+$(Q)$(lock); $(MAKE) --no-print-directory $(j) _kernel 9>&-
+	$(again)
 	$(Q)$(uml) $(foreach t,$(T),'$(t)')
 endif
 
@@ -136,10 +144,13 @@ shell: kernel	## a shell inside the guest
 	$(Q)$(uml) --shell
 
 gdb: $(if $(ATTACH),,kernel)	## T=<test> under gdb, stopped at BREAK=<place>; ATTACH=1: what runs
-	$(Q)$(uml) $(if $(ATTACH),--attach '$(ATTACH)',--gdb $(if $(BREAK),'$(BREAK)')) \
+	$(again)
+	$(Q)$(uml) $(if $(ATTACH),--attach '$(ATTACH)',--gdb \
+		$(if $(BREAK)$(STEP),'$(or $(BREAK),explore_stopped)')) \
 		-- $(foreach t,$(T),'$(t)')
 
 trace: kernel	## T=<test>: who moved its references, how it was mapped, as text and SVG
+	$(again)
 	$(Q)$(PYTHON) -m scripts.pictures.trace --kernel $(out)/linux --append '$(append)' -- '$(T)'
 
 pagemap: kernel	## T=<test>: guest memory before and after it, by use and order (SVG)
@@ -158,6 +169,14 @@ coverage:	## the series' lines that no test executes; T=changed runs tests by it
 stress: kernel	## tests in parallel, starved and killed at random: MINUTES=<n> SEED=<n>
 	$(Q)$(PYTHON) -m scripts.judge.stress --kernel $(out)/linux --append '$(append)' \
 		$(if $(MINUTES),--minutes '$(MINUTES)') $(if $(SEED),--seed '$(SEED)') $(json)
+
+explore: explored := $(if $(findstring explore,$(VARIANT)),$(VARIANT),explore)
+explore:	## T="..." with virtual CPUs by seeds: SEEDS=<n> SEED=<first> STRATEGY=pct DEPTH=<d> CPUS=<n>
+	+$(Q)$(lock); $(MAKE) --no-print-directory $(j) _kernel VARIANT=$(explored) 9>&-
+	$(Q)$(PYTHON) -m scripts.judge.explore --kernel build/$(explored)/linux \
+		--append '$(APPEND)' $(if $(SEEDS),--seeds '$(SEEDS)') $(if $(SEED),--seed '$(SEED)') \
+		$(if $(STRATEGY),--strategy '$(STRATEGY)') $(if $(DEPTH),--depth '$(DEPTH)') \
+		$(if $(CPUS),--cpus '$(CPUS)') $(json) -- $(foreach t,$(T),'$(t)')
 
 mutants:	## prove that the tests catch M="name glob ..." (all for none)
 	+$(Q)$(lock); $(MAKE) --no-print-directory $(j) _rootfs 9>&-

@@ -112,6 +112,12 @@ static inline long number_from_env(const char *name, long otherwise)
 	return text ? strtol(text, NULL, 10) : otherwise;
 }
 
+/* How long a race is run: RACE_SECS or RACE_MS of the command line, or else so long */
+static inline long race_ms(long otherwise)
+{
+	return number_from_env("RACE_MS", 1000 * number_from_env("RACE_SECS", 0) ?: otherwise);
+}
+
 /* The next random number of a stream: Marsaglia's xorshift64. */
 static inline uint64_t random_next(uint64_t *stream)
 {

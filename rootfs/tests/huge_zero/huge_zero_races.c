@@ -90,7 +90,7 @@ static int run(int me)
 
 int main(void)
 {
-	long secs = number_from_env("RACE_SECS", 3);
+	long ms = race_ms(3000);
 	long processes = number_from_env("RACE_PROCESSES", 40);
 	long allocs, frees, end, late, turn, total = 0, least = -1, bad = 0;
 	pid_t pid[ARRAY_SIZE(shared->paused)];
@@ -115,7 +115,7 @@ int main(void)
 			_exit(ret);
 		}
 	}
-	end = now_ms() + secs * 1000;
+	end = now_ms() + ms;
 	do {
 		turn = now_ms();
 		while (now_ms() < turn + 250) {
@@ -136,7 +136,7 @@ int main(void)
 		shared->pause = false;
 		/* A slow machine gets time for the first to be freed. */
 		late = now_ms() - end;
-	} while (!shared->stop && late < (huge_zero("frees") == frees ? secs * 4000 : 0));
+	} while (!shared->stop && late < (huge_zero("frees") == frees ? 4 * ms : 0));
 	shared->stop = true;
 	for (i = 0; i < processes; i++) {
 		bad += child_status(pid[i]) != 0;

@@ -456,7 +456,7 @@ static void run(const struct change *change, double secs)
 
 int main(void)
 {
-	double secs = number_from_env("RACE_SECS", 0) / (double)ARRAY_SIZE(changes);
+	double secs = race_ms(120 * ARRAY_SIZE(changes)) / 1e3 / ARRAY_SIZE(changes);
 	long only = number_from_env("RACE_ONLY", -1);
 	size_t i;
 
@@ -468,6 +468,6 @@ int main(void)
 	fresh_huge = huge_area(1);
 	for (i = 0; i < ARRAY_SIZE(changes); i++)
 		if (only < 0 || only == (long)i)
-			run(&changes[i], secs ?: 0.12);
+			run(&changes[i], secs);
 	ksft_finished();
 }

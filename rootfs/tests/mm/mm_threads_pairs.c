@@ -1111,7 +1111,7 @@ int main(void)
 	test_plan(n);
 	ksft_print_msg("RACE_SEED=%lu\n", seed);
 	stream = seed | 1ULL << 40;
-	ms = 1000 * number_from_env("RACE_SECS", 2) / (n ?: 1);
+	ms = race_ms(2000) / (n ?: 1);
 	restore_at_exit();
 	swap_start();
 	if (thp_available()) {

@@ -265,7 +265,7 @@ int main(void)
 	file = pte_file(NR);
 	freed = vmstat("pte_table_freed");
 	raced = vmstat("pte_table_raced");
-	end_ms = now_ms() + 1000 * number_from_env("RACE_SECS", 2);
+	end_ms = now_ms() + race_ms(2000);
 	fflush(stdout);
 	for (i = 0; i < ARRAY_SIZE(kinds) * PROCS; i++) {
 		/* One alone writes to the file */

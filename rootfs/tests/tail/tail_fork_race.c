@@ -68,8 +68,8 @@ int main(void)
 		split_all();
 		_exit(0);
 	}
-	end = now_ms() + 1000 * number_from_env("RACE_SECS", 3);
-	for (i = 0; now_ms() < end; i++) {
+	end = now_ms() + race_ms(3000);
+	for (i = 0; now_ms() < end || (i < 100 && vmstat("thp_split_page") == split); i++) {
 		p = huge_area(1);
 		memset(p, 0, HPAGE_SIZE);
 		pins[0] = gup_pin(AT(5), PAGE_SIZE);

@@ -5,8 +5,8 @@
  * and to them: no byte goes another way, and no pin is left. RACE_SECS= makes it
  * last longer.
  */
-#include <time.h>
 
+#include "bench.h"
 #include "tail.h"
 
 #define NR		4
@@ -52,7 +52,7 @@ int main(void)
 	long collapsed = vmstat("thp_collapse_alloc");
 	/* KUnit gives back pins that were never taken. */
 	long held = pins_held();
-	time_t end = time(NULL) + number_from_env("RACE_SECS", 2);
+	long end = now_ms() + race_ms(2000);
 	unsigned int seed = 7, i, rounds = 0, io = 0, moved = 0;
 	char *block = small_area(1);
 	pid_t pid[NR_WRITERS];
@@ -75,7 +75,7 @@ int main(void)
 		}
 	}
 	/* Two splits take their time where switches between processes do. */
-	for (; time(NULL) < end || (vmstat("thp_split_page") < split + 2 && rounds < 100);
+	for (; now_ms() < end || (vmstat("thp_split_page") < split + 2 && rounds < 100);
 	     rounds++) {
 		char *h = p + rand_r(&seed) % NR * HPAGE_SIZE;
 		char *at = h + rand_r(&seed) % (HPAGE_NR - 32) * PAGE_SIZE;

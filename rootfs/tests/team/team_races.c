@@ -277,7 +277,7 @@ int main(void)
 		if (!pid[i])
 			_exit(run(i, stream));
 	}
-	sleep(number_from_env("RACE_SECS", 2));
+	usleep(1000 * race_ms(2000));
 	shared->stop = true;
 	for (i = 0; i < NR_PROCESSES; i++) {
 		failed += child_status(pid[i]) != 0;

@@ -727,7 +727,7 @@ int main(int argc, char **argv)
 	sh = mmap(NULL, PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	no_access = mmap(NULL, 16 * PAGE_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	at_once = threads_run_at_once();
-	storm_ms = 1000 * number_from_env("RACE_SECS", 1) / 4;
+	storm_ms = race_ms(1000) / 4;
 	test_ends();
 	test_core();
 	test_threads_storm();

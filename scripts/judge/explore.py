@@ -1,0 +1,328 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Run tests under seeded schedules; a failing one is made short, kept, and told.
+
+Each guest has its own seed, which decides when its virtual CPUs pass their turn on
+(patches/um, "explore interleavings by seeds"). The first seed with which a test fails ends
+it: the hand-overs that a seed has forced are cut down to those that still make it fail,
+by delta debugging, and kept in build/explore/ with a text of who ran when. That file, or
+the seed, gives the same run again: SCHEDULE=<file> or SEED=<n> for run, trace and gdb.
+
+It needs a kernel of VARIANT=explore. Status 1 if a test failed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import bisect
+import os
+import queue
+import re
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from scripts.common import BUILD, Fatal, json_option, main, run, say, write_json
+from scripts.guest import machine, testlist
+
+OUT = BUILD / "explore"
+SHORT = "RACE_MS=50"     # each seed is another try
+MAX_SECONDS = 120       # for which a schedule is made shorter
+TAIL = 40               # hand-overs that the text shows
+
+
+class HandOver(NamedTuple):
+    """One virtual CPU passed its turn to another."""
+
+    why: str        # S: forced, R: it waited for something, I: idle
+    step: int
+    source: int
+    target: int
+    address: int    # 0 if it was idle
+
+
+class Outcome(NamedTuple):
+    """A run under a schedule."""
+
+    run: machine.Run
+    hand_overs: list[HandOver]
+    steps: int
+    unrepeatable: str       # why, from some step on; empty if it is repeatable
+
+    @property
+    def problem(self) -> str:
+        """In a line what failed; empty if nothing did."""
+        if not self.run.status:
+            return ""
+        bad = [test.name for test in self.run.tests if test.outcome == "fail"]
+        return self.run.problem or f"failed: {' '.join(bad)}"
+
+
+def check_kernel(kernel: Path) -> None:
+    """Raise Fatal unless a kernel can be explored."""
+    values = kernel.parent / ".config"
+    if not kernel.exists() or not values.exists() or \
+            "CONFIG_UML_EXPLORE=y" not in values.read_text():
+        raise Fatal(f"{kernel} has no schedules by seeds: VARIANT=explore")
+
+
+def build_id(kernel: Path) -> str:
+    """What tells one program from another."""
+    return re.search(r"Build ID: (\w+)", run("readelf", "-n", str(kernel)))[1]  # type: ignore[index]
+
+
+def read_log(path: Path) -> tuple[list[HandOver], int, str]:
+    """The hand-overs in a log of the kernel's, how many steps it had, why it isn't repeatable."""
+    hand_overs, steps, why = [], 0, ""
+    for line in path.read_text(errors="replace").splitlines():
+        kind, *words = line.split()
+        if kind in "SR" and len(words) == 4:
+            hand_overs.append(HandOver(kind, int(words[0]), int(words[1]), int(words[2]),
+                                       int(words[3], 16)))
+        elif kind == "I" and len(words) == 3:
+            hand_overs.append(HandOver(kind, *map(int, words), 0))
+        elif kind == "U" and not why:
+            why = f"from step {words[0]} on: {' '.join(words[1:])}"
+        if words and words[0].isdigit():
+            steps = max(steps, int(words[0]))
+    return hand_overs, steps, why
+
+
+class Explorer:
+    """Runs one test under schedules, one guest on each of the host's CPUs."""
+
+    def __init__(self, options: argparse.Namespace, test: str) -> None:
+        self.options, self.test = options, test
+        self.cpus: queue.Queue[int] = queue.Queue()
+        for cpu in sorted(os.sched_getaffinity(0)):
+            self.cpus.put(cpu)
+        self.workers = self.cpus.qsize()
+
+    @contextmanager
+    def cpu(self) -> Iterator[int]:
+        """One of the host's CPUs, which nobody else has meanwhile."""
+        number = self.cpus.get()
+        try:
+            yield number
+        finally:
+            self.cpus.put(number)
+
+    def play(self, args: Sequence[str]) -> Outcome:
+        """Boot a guest with kernel arguments that say the schedule."""
+        with tempfile.TemporaryDirectory() as folder, self.cpu() as cpu:
+            log = Path(folder) / "log"
+            done = machine.boot(
+                self.options.kernel,
+                [f"ncpus={self.options.cpus}", SHORT, *machine.guest_args(self.options), *args,
+                 f"explore_log={log}"],
+                [self.test], timeout=self.options.timeout, cpu=cpu)
+            if not log.exists():
+                raise Fatal(f"the kernel didn't start: {done.problem or done.output[-300:]}")
+            return Outcome(done, *read_log(log))
+
+    def strategy(self, steps: int) -> list[str]:
+        """The kernel's arguments for it; PCT wants to know how long the test is."""
+        if self.options.strategy == "pct":
+            return [f"explore_pct={self.options.depth - 1}:{steps}"]
+        return [f"explore_mean={self.options.mean}"]
+
+    def search(self, seeds: range) -> tuple[int, Outcome] | None:
+        """The first seed with which the test fails, and how.
+
+        Raises:
+            Fatal: it fails without any schedule.
+        """
+        plain = self.play(["explore=0", "explore_schedule=/dev/null"])
+        if plain.problem:
+            raise Fatal(f"{self.test} fails before anything is forced: {plain.problem}")
+        if any(test.outcome == "skip" for test in plain.run.tests):
+            say(f"{self.test}: skipped by this kernel")
+            return None
+        if plain.unrepeatable:
+            say(f"{self.test} isn't repeatable {plain.unrepeatable}")
+        more, stop = self.strategy(plain.steps), threading.Event()
+        found: dict[int, Outcome] = {}
+
+        def one(seed: int) -> None:
+            if not stop.is_set():
+                outcome = self.play([f"explore={seed}", *more])
+                if outcome.problem:
+                    found[seed] = outcome
+                    stop.set()
+
+        start = time.monotonic()
+        with ThreadPoolExecutor(self.workers) as pool:
+            for n, _ in enumerate(pool.map(one, seeds), 1):
+                if n % 50 == 0 and not stop.is_set():
+                    say(f"{self.test}: {n} of {len(seeds)} seeds")
+        seconds = time.monotonic() - start
+        if not found:
+            print(f"ok {self.test} # {len(seeds)} seeds, {plain.steps} steps, "
+                  f"{seconds / len(seeds) * self.workers:.2f} s each", flush=True)
+            return None
+        seed = min(found)
+        print(f"not ok {self.test} # SEED={seed}, {seed - seeds.start + 1} seeds, "
+              f"{seconds:.1f} s: {found[seed].problem}", flush=True)
+        return seed, found[seed]
+
+    def replay(self, plan: Sequence[HandOver], *more: str) -> Outcome:
+        """Run under a list of forced hand-overs."""
+        with tempfile.NamedTemporaryFile("w", suffix=".schedule") as file:
+            file.write("".join(f"{h.step} {h.target}\n" for h in plan))
+            file.flush()
+            return self.play(["explore=0", f"explore_schedule={file.name}", *more])
+
+
+def shorten(plan: list[HandOver], fails: Callable[[list[HandOver]], bool],
+            enough: Callable[[], bool]) -> list[HandOver]:
+    """The fewest hand-overs that still fail, as far as they are found before enough().
+
+    First those after the failure go, by halves, then any that aren't needed (ddmin).
+    """
+    passes = 0
+    while len(plan) - passes > 1 and not enough():
+        middle = (passes + len(plan)) // 2
+        if fails(plan[:middle]):
+            plan = plan[:middle]
+        else:
+            passes = middle
+    pieces = 2
+    while plan and not enough():
+        size = -(-len(plan) // pieces)
+        for at in range(0, len(plan), size):
+            rest = plan[:at] + plan[at + size:]
+            if fails(rest):
+                plan, pieces = rest, max(pieces - 1, 2)
+                break
+            if enough():
+                return plan
+        else:
+            if size == 1:
+                break
+            pieces = min(2 * pieces, len(plan))
+    return plan
+
+
+class Functions:
+    """The kernel's functions by address."""
+
+    def __init__(self, kernel: Path) -> None:
+        rows = [line.split() for line in run("nm", "-n", str(kernel)).splitlines()]
+        rows = [row for row in rows if len(row) == 3 and row[1] in "tT"]
+        self.addresses, self.names = [int(row[0], 16) for row in rows], [row[2] for row in rows]
+
+    def at(self, address: int) -> str:
+        """function+offset of an address."""
+        n = bisect.bisect(self.addresses, address) - 1
+        return f"{self.names[n]}+0x{address - self.addresses[n]:x}" if n >= 0 else hex(address)
+
+
+def story(hand_overs: Sequence[HandOver], functions: Functions) -> str:
+    """Who ran when, by function: the last hand-overs of a run, a line each."""
+    words = {"S": "forced", "R": "waits", "I": "idle"}
+    lines = []
+    for h in hand_overs[-TAIL:]:
+        place = functions.at(h.address) if h.address else "user code" if h.why == "S" else ""
+        lines.append(f"# step {h.step:8}  {'':{24 * h.source}}CPU {h.source} {words[h.why]:6} "
+                     f"-> CPU {h.target}  {place}".rstrip())
+    return "\n".join(lines) + "\n"
+
+
+def fewer(explorer: Explorer, outcome: Outcome, more: Sequence[str]) -> Outcome:
+    """The same failure with hand-overs further apart, if a few seeds of these have it."""
+    with ThreadPoolExecutor(explorer.workers) as pool:
+        for mean in (100_000, 30_000, 10_000, 3_000, 1_000):
+            if mean > explorer.options.mean:
+                tries = pool.map(lambda seed, mean=mean: explorer.play(
+                    [f"explore={seed}", f"explore_mean={mean}", *more]), range(1, 9))
+                for found in tries:
+                    if found.problem:
+                        return found
+    return outcome
+
+
+def keep(explorer: Explorer, seed: int, outcome: Outcome) -> Path:
+    """Make the schedule of a failure short and keep it; the file."""
+    options = explorer.options
+    # Where the kernel complains, the rest of the run says nothing more.
+    more = ["panic_on_warn=1"] if "kernel complaint" in outcome.run.output else []
+    if options.strategy == "random":
+        outcome = fewer(explorer, outcome, more)
+    plan = [h for h in outcome.hand_overs if h.why == "S"]
+    again = explorer.replay(plan)
+    if not again.problem:
+        say(f"the schedule of SEED={seed} doesn't fail again: the run isn't repeatable "
+            f"{again.unrepeatable or outcome.unrepeatable or 'for a reason that is not known'}")
+        short, last = plan, outcome
+    else:
+        end = time.monotonic() + MAX_SECONDS
+        short = shorten(plan, lambda rest: bool(explorer.replay(rest, *more).problem),
+                        lambda: time.monotonic() > end)
+        last = explorer.replay(short, *more)
+    OUT.mkdir(parents=True, exist_ok=True)
+    path = OUT / f"{explorer.test}.schedule"
+    path.write_text(
+        f"# {explorer.test}, ncpus={options.cpus}, SEED={seed}: {last.problem}\n"
+        f"# kernel {build_id(options.kernel)}\n"
+        + "".join(f"{h.step} {h.target}\n" for h in short)
+        + "#\n# Who ran when, the end of it:\n"
+        + story(last.hand_overs, Functions(options.kernel)))
+    say(f"{len(plan)} forced hand-overs, of which {len(short)} are enough: {path}")
+    return path
+
+
+def read_schedule(path: Path, kernel: Path) -> None:
+    """Raise Fatal unless a schedule is one of this kernel."""
+    if not path.exists():
+        raise Fatal(f"no schedule {path}: make explore keeps them in {OUT}")
+    made = re.search(r"^# kernel (\w+)", path.read_text(), re.M)
+    if not made or made[1] != build_id(kernel):
+        raise Fatal(f"{path} is a schedule of another kernel: its steps mean nothing here")
+
+
+def command() -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    machine.guest_options(parser)
+    parser.add_argument("tests", nargs="*")
+    parser.add_argument("--seeds", type=int, default=100, help="for each test (%(default)s)")
+    parser.add_argument("--seed", type=int, default=1, help="the first (%(default)s)")
+    parser.add_argument("--strategy", choices=("random", "pct"), default="random")
+    parser.add_argument("--mean", type=int, default=300,
+                        help="random: steps from one hand-over to the next (%(default)s)")
+    parser.add_argument("--depth", type=int, default=3, help="PCT: of the bug (%(default)s)")
+    parser.add_argument("--cpus", type=int, default=2, help="virtual ones (%(default)s)")
+    parser.add_argument("--timeout", type=int, default=60, help="seconds for a seed")
+    parser.add_argument("--check", type=Path, metavar="SCHEDULE",
+                        help="only say whether a schedule is one of this kernel")
+    json_option(parser)
+    options = parser.parse_args()
+    check_kernel(options.kernel)
+    if options.check:
+        read_schedule(options.check, options.kernel)
+        return 0
+    if options.seeds < 1 or options.seed < 0 or options.depth < 1 or options.mean < 1:
+        raise Fatal("SEEDS and DEPTH must be at least 1, SEED not below 0")
+    if not options.tests:
+        raise Fatal("which tests? T=\"name glob ...\"; `make list` lists them")
+    failed: dict[str, object] = {}
+    for test in testlist.match(options.tests, options.rootfs):
+        explorer = Explorer(options, test)
+        found = explorer.search(range(options.seed, options.seed + options.seeds))
+        if found:
+            seed, outcome = found
+            print(outcome.run.output[-3000:])
+            path = keep(explorer, seed, outcome)
+            failed[test] = {"seed": seed, "problem": outcome.problem, "schedule": str(path)}
+    write_json(options.json, failed=failed)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    main(command)
