@@ -49,7 +49,7 @@ static int child(enum what what, int flags)
 	char *q = map_file(fd, HPAGE_SIZE, flags);
 
 	FORCE_READ(*q);
-	sh->mapped++;
+	__atomic_fetch_add(&sh->mapped, 1, __ATOMIC_RELAXED);
 	while (sh->done <= what)
 		usleep(500);
 	if (!lost(what, q))

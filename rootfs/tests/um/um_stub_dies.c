@@ -46,7 +46,7 @@ static void die(void)
 
 static int spin(void *arg)
 {
-	shared->ready++;
+	__atomic_fetch_add(&shared->ready, 1, __ATOMIC_RELAXED);
 	for (;;)
 		spins++;
 	return 0;
@@ -54,7 +54,7 @@ static int spin(void *arg)
 
 static int calls(void *arg)
 {
-	shared->ready++;
+	__atomic_fetch_add(&shared->ready, 1, __ATOMIC_RELAXED);
 	for (;;)
 		getppid();
 	return 0;
@@ -62,7 +62,7 @@ static int calls(void *arg)
 
 static int sleeps(void *arg)
 {
-	shared->ready++;
+	__atomic_fetch_add(&shared->ready, 1, __ATOMIC_RELAXED);
 	for (;;)
 		pause();
 	return 0;
