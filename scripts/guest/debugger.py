@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from scripts.common import ROOT, Fatal
-from scripts.guest.machine import gdb_index
+from scripts.guest.machine import TEST_TIMEOUT, from_anywhere, gdb_index, padded
 from scripts.guest.testlist import init_words
 
 
@@ -79,8 +79,15 @@ def debug(kernel: Path, args: Sequence[str], tests: Sequence[str], *, stop_at: s
                         f"ATTACH=<pid> chooses one" if guests else
                         f"no guest runs {kernel}" + (f" as {attach}" if attach != "1" else ""))
         return subprocess.call([*gdb, "-p", str(guests[0]), str(kernel)])
+    # A seed's run is the same only with what it was found with.
+    seeded = any(arg.startswith("explore=") for arg in args)
+    args, root = from_anywhere(args)
+    if root:
+        gdb += ["-ex", f"set cwd {root}"]
     if stop_at or tests:
         gdb += ["-ex", f"python mm.session.debug({stop_at!r}, {list(tests)!r})"]
     with tempfile.TemporaryDirectory(prefix="uml-mm-") as folder:
-        return subprocess.call([*gdb, "--args", str(kernel), f"uml_dir={folder}/", "page_owner=on",
-                                *args, "--", "timeout=86400", *init_words(tests)])
+        return subprocess.call([*gdb, "--args", str(kernel), f"uml_dir={padded(folder, 76)}/",
+                                *([] if seeded else ["page_owner=on"]), *args, "--",
+                                f"timeout={TEST_TIMEOUT if seeded else 86400}",
+                                *init_words(tests)])

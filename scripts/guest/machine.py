@@ -44,10 +44,28 @@ class Run(NamedTuple):
     backtrace: str      # of the hung kernel
 
 
+def padded(path: Path | str, length: int) -> str:
+    """A path that is as long wherever it is: the guest allocates memory for it."""
+    return f"{path}".rjust(length, "/")
+
+
 def hostfs(root: Path) -> list[str]:
     """The kernel arguments for a root file system that is a host's folder."""
     return ["root=/dev/root", "rootfstype=hostfs", f"rootflags={root.resolve()}",
             "ro", "init=/init"]
+
+
+def from_anywhere(args: Sequence[str]) -> tuple[list[str], str | None]:
+    """Arguments that are the same wherever this project is, if they are for a seed's run.
+
+    The kernel's random numbers begin with its command line. So the folder that is the
+    guest's root becomes the kernel's current one; it is returned, too.
+    """
+    flags = next((arg for arg in args if arg.startswith("rootflags=")), "")
+    if not flags or not any(arg.startswith("explore=") for arg in args):
+        return list(args), None
+    root = flags.partition("=")[2]
+    return ["rootflags=/proc/self/cwd" if arg == flags else arg for arg in args], root
 
 
 def explain(output: str, returncode: int) -> str:
@@ -122,6 +140,7 @@ class Guest:
             ["sh", "-c", 'read -r _; exec rm -rf -- "$1"', "-", self.dir],
             stdin=subprocess.PIPE, start_new_session=True)
         runner = os.getpid()
+        args, folder = from_anywhere(args)
 
         def in_child() -> None:
             _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
@@ -133,9 +152,9 @@ class Guest:
 
         try:
             self.proc = subprocess.Popen(
-                [*prefix, str(kernel), f"uml_dir={self.dir}/", *args], stdin=stdin,
+                [*prefix, str(kernel.resolve()), f"uml_dir={padded(self.dir, 76)}/", *args], stdin=stdin,
                 stdout=stdout, stderr=subprocess.STDOUT if stdout else None,
-                start_new_session=True, preexec_fn=in_child)
+                cwd=folder, start_new_session=True, preexec_fn=in_child)
         except BaseException:
             self._drop_folder()
             raise

@@ -8,6 +8,7 @@ import os
 import gdb
 from mm.about import MmPage
 from mm.areas import MmVma
+from mm.back import MmBack, MmBackRefs, MmStepTo
 from mm.kernel import Command, Error, text
 from mm.mms import current
 from mm.refs import MmBreakRefs, MmHugeZero, MmRefs
@@ -87,5 +88,5 @@ def start() -> None:
     gdb.execute(f"handle {SIGNALS} nostop noprint pass", to_string=True)
     gdb.execute("set print inferior-events off")
     for command in (MmPage, MmWalk, MmVma, MmRefs, MmHugeZero, MmPtes, MmLru, MmBuddy,
-                    MmBreakRefs, MmBreakTest):
+                    MmBreakRefs, MmBreakTest, MmBack, MmBackRefs, MmStepTo):
         command()

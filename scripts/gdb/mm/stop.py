@@ -146,6 +146,7 @@ def say_doubts(folio: Folio | None = None, mm: Mm | None = None) -> None:
 
 # What every change of a count goes through.
 HELPERS = re.compile(r"((raw_|arch_)*atomic|(__)?page_ref|folio_ref|set_page_(count|refcounted)|"
+                     r"explore_stopped|step$|__sanitizer_cov_trace_pc|"
                      r"put_page_testzero|folio_put_testzero|init_page_count|instrument_)")
 
 
