@@ -22,7 +22,8 @@ rootfs := $(CURDIR)/build/rootfs
 append := $(if $(findstring smp,$(VARIANT)),ncpus=2) $(APPEND)
 # One run of make explore again: its seed, or a schedule of this program, up to a step
 ifneq ($(findstring explore,$(VARIANT)),)
-append := ncpus=$(or $(CPUS),2) $(append) $(if $(STEP),explore_stop=$(STEP)) \
+append := ncpus=$(or $(CPUS),2) $(if $(SEED)$(SCHEDULE),RACE_MS=50) $(append) \
+	$(if $(STEP),explore_stop=$(STEP)) \
 	$(if $(SCHEDULE),explore=0 explore_schedule=$(abspath $(SCHEDULE)),$(if $(SEED),explore=$(SEED)))
 again = $(if $(SCHEDULE),$(Q)$(PYTHON) -m scripts.judge.explore --kernel $(out)/linux \
 	--check '$(SCHEDULE)')

@@ -31,7 +31,8 @@ from scripts.common import BUILD, Fatal, json_option, main, run, say, write_json
 from scripts.guest import machine, testlist
 
 OUT = BUILD / "explore"
-SHORT = "RACE_MS=50"     # each seed is another try
+SHORT = "RACE_MS=50"     # each seed is another try; so has the Makefile for SEED=
+MEAN = 300              # the kernel's default of explore_mean=
 MAX_SECONDS = 120       # for which a schedule is made shorter
 TAIL = 40               # hand-overs that the text shows
 
@@ -118,8 +119,8 @@ class Explorer:
             log = Path(folder) / "log"
             done = machine.boot(
                 self.options.kernel,
-                [f"ncpus={self.options.cpus}", SHORT, *machine.guest_args(self.options), *args,
-                 f"explore_log={log}"],
+                [*machine.hostfs(self.options.rootfs), f"ncpus={self.options.cpus}", SHORT,
+                 *self.options.append.split(), *args, f"explore_log={log}"],
                 [self.test], timeout=self.options.timeout, cpu=cpu)
             if not log.exists():
                 raise Fatal(f"the kernel didn't start: {done.problem or done.output[-300:]}")
@@ -166,7 +167,9 @@ class Explorer:
                   f"{seconds / len(seeds) * self.workers:.2f} s each", flush=True)
             return None
         seed = min(found)
-        print(f"not ok {self.test} # SEED={seed}, {seed - seeds.start + 1} seeds, "
+        again = f"SEED={seed}" + (f" APPEND={' '.join(more)}" if self.options.strategy == "pct"
+                                  or self.options.mean != MEAN else "")
+        print(f"not ok {self.test} # {again}, {seed - seeds.start + 1} seeds, "
               f"{seconds:.1f} s: {found[seed].problem}", flush=True)
         return seed, found[seed]
 
@@ -219,7 +222,9 @@ class Functions:
     def at(self, address: int) -> str:
         """function+offset of an address."""
         n = bisect.bisect(self.addresses, address) - 1
-        return f"{self.names[n]}+0x{address - self.addresses[n]:x}" if n >= 0 else hex(address)
+        if n < 0 or n == len(self.names) - 1:
+            return f"user code at {address:#x}"
+        return f"{self.names[n]}+0x{address - self.addresses[n]:x}"
 
 
 def story(hand_overs: Sequence[HandOver], functions: Functions) -> str:
@@ -227,7 +232,7 @@ def story(hand_overs: Sequence[HandOver], functions: Functions) -> str:
     words = {"S": "forced", "R": "waits", "I": "idle"}
     lines = []
     for h in hand_overs[-TAIL:]:
-        place = functions.at(h.address) if h.address else "user code" if h.why == "S" else ""
+        place = functions.at(h.address) if h.address else ""
         lines.append(f"# step {h.step:8}  {'':{24 * h.source}}CPU {h.source} {words[h.why]:6} "
                      f"-> CPU {h.target}  {place}".rstrip())
     return "\n".join(lines) + "\n"
@@ -294,7 +299,7 @@ def command() -> int:
     parser.add_argument("--seeds", type=int, default=100, help="for each test (%(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="the first (%(default)s)")
     parser.add_argument("--strategy", choices=("random", "pct"), default="random")
-    parser.add_argument("--mean", type=int, default=300,
+    parser.add_argument("--mean", type=int, default=MEAN,
                         help="random: steps from one hand-over to the next (%(default)s)")
     parser.add_argument("--depth", type=int, default=3, help="PCT: of the bug (%(default)s)")
     parser.add_argument("--cpus", type=int, default=2, help="virtual ones (%(default)s)")
