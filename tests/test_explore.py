@@ -3,15 +3,22 @@
 
 from __future__ import annotations
 
+import re
+import shutil
+import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
-from conftest import Boot
+from conftest import ROOTFS, Boot
 
 from scripts.common import Fatal
+from scripts.guest import machine
 from scripts.judge import explore
 from scripts.judge.explore import HandOver
+
+RUNNER = ["/usr/bin/python3", "-m", "scripts.guest.run"]
 
 
 def forced(*steps: int) -> list[HandOver]:
@@ -54,6 +61,7 @@ def test_story_names_functions(kernel: Path) -> None:
     address = functions.addresses[functions.names.index("handle_mm_fault")]
     text = explore.story([HandOver("S", 7, 0, 1, address + 4), HandOver("I", 9, 1, 0, 0)], functions)
     assert "CPU 0 forced -> CPU 1  handle_mm_fault+0x4\n" in text and "idle" in text
+    assert functions.at(0x402000) == "user code at 0x402000"
 
 
 @pytest.mark.parametrize(("args", "message"), [
@@ -77,13 +85,75 @@ def test_schedule_of_another_kernel(kernel: Path, tmp_path: Path) -> None:
         explore.read_schedule(tmp_path / "none", kernel)
 
 
-@pytest.mark.parametrize("test", ["thp_split_shared", "tail_fork_race", "pte_stress"])
-def test_same_seed_same_steps(kernel: Path, boot: Boot, tmp_path: Path, test: str) -> None:
+@pytest.fixture
+def explored(kernel: Path) -> Path:
+    """The program under test, if it has schedules by seeds."""
     if "explore" not in kernel.parent.name:
         pytest.skip("VARIANT=explore")
+    return kernel
+
+
+@pytest.mark.parametrize("test", ["thp_split_shared", "tail_fork_race", "pte_stress"])
+def test_same_seed_same_steps(explored: Path, boot: Boot, tmp_path: Path, test: str) -> None:
     runs = []
     for n, seed in enumerate((5, 5, 6)):
         path = tmp_path / f"hash{n}"
-        boot(test, "ncpus=2", f"explore={seed}", f"explore_hash={path}")
+        boot(test, "ncpus=2", "RACE_MS=50", f"explore={seed}", f"explore_hash={path}")
         runs.append(path.read_text())
     assert runs[0] == runs[1] != runs[2]
+
+
+def test_same_steps_from_anywhere(explored: Path, tmp_path: Path, cpu: int,
+                                  monkeypatch: pytest.MonkeyPatch) -> None:
+    # make explore, make run and gdb, another folder, environment and stdin
+    name, args = "thp_split_shared", f"ncpus=2 {explore.SHORT} explore=5 explore_hash="
+    other = tmp_path / "another folder" / "rootfs"
+    shutil.copytree(ROOTFS, other, symlinks=True)
+    where = [tmp_path / f"hash{n}" for n in range(4)]
+    options = SimpleNamespace(kernel=explored, rootfs=ROOTFS, cpus=2, timeout=60,
+                              append=f"explore_hash={where[0]}")
+    explore.Explorer(options, name).play(["explore=5"])     # type: ignore[arg-type]
+    run = [*RUNNER, "--kernel", str(explored), "--append", args]
+    subprocess.run([*run[:-1], args + str(where[1]), name], check=True,
+                   stdin=subprocess.DEVNULL, capture_output=True)
+    subprocess.run([*run[:-1], args + str(where[2]), "--gdb", "", name], check=True,
+                   input="continue\n", text=True, capture_output=True, timeout=60)
+    monkeypatch.setenv("LOTS", 5000 * "x")
+    machine.boot(explored, [*machine.hostfs(other), *(args + str(where[3])).split()], [name], cpu=cpu)
+    runs = [path.read_text() for path in where]
+    assert runs[0] and runs == 4 * runs[:1]
+
+
+def test_schedule_gives_the_run_of_its_seed(explored: Path, boot: Boot, tmp_path: Path) -> None:
+    log, again, file = tmp_path / "log", tmp_path / "again", tmp_path / "a.schedule"
+    boot("thp_split_shared", "ncpus=2", "explore=5", f"explore_log={log}")
+    plan = [h for h in explore.read_log(log)[0] if h.why == "S"]
+    file.write_text("# a comment\n\n" + "".join(f"{h.step} {h.target}\n" for h in plan))
+    boot("thp_split_shared", "ncpus=2", "explore=0", f"explore_schedule={file}",
+         f"explore_log={again}")
+    assert len(plan) > 1000 and again.read_text() == log.read_text()
+
+
+def test_back_in_gdb(explored: Path) -> None:
+    done = subprocess.run(
+        [*RUNNER, "--kernel", str(explored), "--append", f"ncpus=2 {explore.SHORT} explore=3 "
+         "explore_stop=800000", "--gdb", "explore_stopped", "thp_split_shared"],
+        input="mm-step-to\nbreak __folio_split\nmm-back\nmm-step-to\nmm-back-refs folio\n"
+              "mm-back\nmm-step-to 800000\nmm-step-to\nmm-step-to 799000\nmm-back now\n",
+        capture_output=True, text=True, timeout=120)
+    said = re.findall(r"^(?:\(gdb\) )?(step|back|folio) +(.*)", done.stdout, re.M)
+    assert said[0] == ("step", "800000, CPU " + said[0][1][-1]), done.stdout + done.stderr
+    assert (split := re.match(r"from step 800000 to (\d+), breakpoint", said[1][1]))
+    assert said[2][1].startswith(f"{split[1]}, CPU ")
+    change = re.match(r"\d+: (\d+) -> (\d+) at step (\d+), back from", said[3][1])
+    assert change and change[1] != change[2] and int(change[3]) < int(split[1])
+    # Before that change the breakpoint isn't hit.
+    assert f"no breakpoint is hit before step {change[3]}" in done.stderr
+    assert said[4] == said[5] == said[0] and said[6][1].startswith("799000, CPU ")
+    assert "usage: mm-back\n" in done.stderr
+
+
+def test_back_without_a_seed(kernel: Path) -> None:
+    done = subprocess.run([*RUNNER, "--kernel", str(kernel), "--gdb", "", "boot_hello"],
+                          input="mm-back\n", capture_output=True, text=True, timeout=60)
+    assert "this run can't be repeated: `make gdb VARIANT=explore SEED=<n>`" in done.stderr

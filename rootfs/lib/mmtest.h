@@ -118,6 +118,12 @@ static inline long race_ms(long otherwise)
 	return number_from_env("RACE_MS", 1000 * number_from_env("RACE_SECS", 0) ?: otherwise);
 }
 
+/* How much a race has to bring about: nothing if RACE_MS cuts it short, as for a seed */
+static inline long race_least(long otherwise)
+{
+	return number_from_env("RACE_MS", 0) ? 0 : otherwise;
+}
+
 /* The next random number of a stream: Marsaglia's xorshift64. */
 static inline uint64_t random_next(uint64_t *stream)
 {

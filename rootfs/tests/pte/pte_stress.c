@@ -290,8 +290,8 @@ int main(void)
 		       atomic_load(&sh->ops), vmstat("pte_table_freed") - freed,
 		       vmstat("pte_table_raced") - raced);
 	test_eq(failed, 0, "processes that failed");
-	test_min(atomic_load(&sh->checked), 1000, "pages looked at");
+	test_min(atomic_load(&sh->checked), race_least(1000), "pages looked at");
 	test_eq(atomic_load(&sh->bad), 0, "pages with wrong bytes");
-	test_vmstat_min("pte_table_freed", freed, 10);
+	test_vmstat_min("pte_table_freed", freed, race_least(10));
 	ksft_finished();
 }
