@@ -119,7 +119,8 @@ def test_same_steps_from_anywhere(explored: Path, tmp_path: Path, cpu: int,
     subprocess.run([*run[:-1], args + str(where[2]), "--gdb", "", name], check=True,
                    input="continue\n", text=True, capture_output=True, timeout=60)
     monkeypatch.setenv("LOTS", 5000 * "x")
-    machine.boot(explored, [*machine.hostfs(other), *(args + str(where[3])).split()], [name], cpu=cpu)
+    machine.boot(explored, [*machine.hostfs(other), *args.split()[:-1], f"explore_hash={where[3]}"],
+                 [name], cpu=cpu)
     runs = [path.read_text() for path in where]
     assert runs[0] and runs == 4 * runs[:1]
 

@@ -152,8 +152,8 @@ class Guest:
 
         try:
             self.proc = subprocess.Popen(
-                [*prefix, str(kernel.resolve()), f"uml_dir={padded(self.dir, 76)}/", *args], stdin=stdin,
-                stdout=stdout, stderr=subprocess.STDOUT if stdout else None,
+                [*prefix, str(kernel.resolve()), f"uml_dir={padded(self.dir, 76)}/", *args],
+                stdin=stdin, stdout=stdout, stderr=subprocess.STDOUT if stdout else None,
                 cwd=folder, start_new_session=True, preexec_fn=in_child)
         except BaseException:
             self._drop_folder()

@@ -32,7 +32,6 @@ from scripts.guest import machine, testlist
 
 OUT = BUILD / "explore"
 SHORT = "RACE_MS=50"     # each seed is another try; so has the Makefile for SEED=
-MEAN = 300              # the kernel's default of explore_mean=
 MAX_SECONDS = 120       # for which a schedule is made shorter
 TAIL = 40               # hand-overs that the text shows
 
@@ -86,7 +85,7 @@ def read_log(path: Path) -> tuple[list[HandOver], int, str]:
             hand_overs.append(HandOver(kind, int(words[0]), int(words[1]), int(words[2]),
                                        int(words[3], 16)))
         elif kind == "I" and len(words) == 3:
-            hand_overs.append(HandOver(kind, *map(int, words), 0))
+            hand_overs.append(HandOver(kind, int(words[0]), int(words[1]), int(words[2]), 0))
         elif kind == "U" and not why:
             why = f"from step {words[0]} on: {' '.join(words[1:])}"
         if words and words[0].isdigit():
@@ -130,7 +129,7 @@ class Explorer:
         """The kernel's arguments for it; PCT wants to know how long the test is."""
         if self.options.strategy == "pct":
             return [f"explore_pct={self.options.depth - 1}:{steps}"]
-        return [f"explore_mean={self.options.mean}"]
+        return [f"explore_mean={self.options.mean}"] if self.options.mean else []
 
     def search(self, seeds: range) -> tuple[int, Outcome] | None:
         """The first seed with which the test fails, and how.
@@ -167,8 +166,7 @@ class Explorer:
                   f"{seconds / len(seeds) * self.workers:.2f} s each", flush=True)
             return None
         seed = min(found)
-        again = f"SEED={seed}" + (f" APPEND={' '.join(more)}" if self.options.strategy == "pct"
-                                  or self.options.mean != MEAN else "")
+        again = " ".join([f"SEED={seed}", *(f"APPEND={word}" for word in more)])
         print(f"not ok {self.test} # {again}, {seed - seeds.start + 1} seeds, "
               f"{seconds:.1f} s: {found[seed].problem}", flush=True)
         return seed, found[seed]
@@ -242,7 +240,7 @@ def fewer(explorer: Explorer, outcome: Outcome, more: Sequence[str]) -> Outcome:
     """The same failure with hand-overs further apart, if a few seeds of these have it."""
     with ThreadPoolExecutor(explorer.workers) as pool:
         for mean in (100_000, 30_000, 10_000, 3_000, 1_000):
-            if mean > explorer.options.mean:
+            if mean > explorer.options.mean:    # or any, if the seed decided
                 tries = pool.map(lambda seed, mean=mean: explorer.play(
                     [f"explore={seed}", f"explore_mean={mean}", *more]), range(1, 9))
                 for found in tries:
@@ -299,8 +297,8 @@ def command() -> int:
     parser.add_argument("--seeds", type=int, default=100, help="for each test (%(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="the first (%(default)s)")
     parser.add_argument("--strategy", choices=("random", "pct"), default="random")
-    parser.add_argument("--mean", type=int, default=MEAN,
-                        help="random: steps from one hand-over to the next (%(default)s)")
+    parser.add_argument("--mean", type=int, default=0,
+                        help="random: steps from one hand-over to the next; 0: by the seed")
     parser.add_argument("--depth", type=int, default=3, help="PCT: of the bug (%(default)s)")
     parser.add_argument("--cpus", type=int, default=2, help="virtual ones (%(default)s)")
     parser.add_argument("--timeout", type=int, default=60, help="seconds for a seed")
@@ -312,7 +310,7 @@ def command() -> int:
     if options.check:
         read_schedule(options.check, options.kernel)
         return 0
-    if options.seeds < 1 or options.seed < 0 or options.depth < 1 or options.mean < 1:
+    if options.seeds < 1 or options.seed < 0 or options.depth < 1 or options.mean < 0:
         raise Fatal("SEEDS and DEPTH must be at least 1, SEED not below 0")
     if not options.tests:
         raise Fatal("which tests? T=\"name glob ...\"; `make list` lists them")
