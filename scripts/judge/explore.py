@@ -240,7 +240,7 @@ def fewer(explorer: Explorer, outcome: Outcome, more: Sequence[str]) -> Outcome:
     """The same failure with hand-overs further apart, if a few seeds of these have it."""
     with ThreadPoolExecutor(explorer.workers) as pool:
         for mean in (100_000, 30_000, 10_000, 3_000, 1_000):
-            if mean > explorer.options.mean:    # or any, if the seed decided
+            if mean > explorer.options.mean:
                 tries = pool.map(lambda seed, mean=mean: explorer.play(
                     [f"explore={seed}", f"explore_mean={mean}", *more]), range(1, 9))
                 for found in tries:
@@ -298,7 +298,7 @@ def command() -> int:
     parser.add_argument("--seed", type=int, default=1, help="the first (%(default)s)")
     parser.add_argument("--strategy", choices=("random", "pct"), default="random")
     parser.add_argument("--mean", type=int, default=0,
-                        help="random: steps from one hand-over to the next; 0: by the seed")
+                        help="random: steps from one hand-over to the next; 0: of all magnitudes")
     parser.add_argument("--depth", type=int, default=3, help="PCT: of the bug (%(default)s)")
     parser.add_argument("--cpus", type=int, default=2, help="virtual ones (%(default)s)")
     parser.add_argument("--timeout", type=int, default=60, help="seconds for a seed")
