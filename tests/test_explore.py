@@ -31,7 +31,8 @@ def test_shortest_that_fails(needed: tuple[int, ...]) -> None:
     def fails(plan: list[HandOver]) -> bool:
         return set(needed) <= {h.step for h in plan}
 
-    assert explore.shorten(forced(*range(100)), fails, lambda: False) == forced(*needed)
+    for each in (map, explore.side_by_side(3)):
+        assert explore.shorten(forced(*range(100)), fails, lambda: False, each) == forced(*needed)
 
 
 def test_ends_when_it_is_enough() -> None:

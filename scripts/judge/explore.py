@@ -25,7 +25,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from scripts.common import BUILD, Fatal, json_option, main, run, say, write_json
 from scripts.guest import machine, testlist
@@ -33,13 +33,14 @@ from scripts.guest import machine, testlist
 OUT = BUILD / "explore"
 SHORT = "RACE_MS=50"     # each seed is another try; so has the Makefile for SEED=
 MAX_SECONDS = 120       # for which a schedule is made shorter
+SPARSE = 16             # seeds of each number of hand-overs that are tried
 TAIL = 40               # hand-overs that the text shows
 
 
 class HandOver(NamedTuple):
     """One virtual CPU passed its turn to another."""
 
-    why: str        # S: forced, R: it waited for something, I: idle
+    why: str        # S: forced, R: it waited for something, I: idle, F: it had run for long
     step: int
     source: int
     target: int
@@ -62,6 +63,11 @@ class Outcome(NamedTuple):
         bad = [test.name for test in self.run.tests if test.outcome == "fail"]
         return self.run.problem or f"failed: {' '.join(bad)}"
 
+    @property
+    def kind(self) -> str:
+        """What sort of problem; while a schedule is made short it must not become another."""
+        return self.problem.partition(":")[0]
+
 
 def check_kernel(kernel: Path) -> None:
     """Raise Fatal unless a kernel can be explored."""
@@ -81,7 +87,7 @@ def read_log(path: Path) -> tuple[list[HandOver], int, str]:
     hand_overs, steps, why = [], 0, ""
     for line in path.read_text(errors="replace").splitlines():
         kind, *words = line.split()
-        if kind in "SR" and len(words) == 4:
+        if kind in "SRF" and len(words) == 4:
             hand_overs.append(HandOver(kind, int(words[0]), int(words[1]), int(words[2]),
                                        int(words[3], 16)))
         elif kind == "I" and len(words) == 3:
@@ -171,19 +177,32 @@ class Explorer:
               f"{seconds:.1f} s: {found[seed].problem}", flush=True)
         return seed, found[seed]
 
-    def replay(self, plan: Sequence[HandOver], *more: str) -> Outcome:
+    def replay(self, plan: Sequence[HandOver]) -> Outcome:
         """Run under a list of forced hand-overs."""
         with tempfile.NamedTemporaryFile("w", suffix=".schedule") as file:
             file.write("".join(f"{h.step} {h.target}\n" for h in plan))
             file.flush()
-            return self.play(["explore=0", f"explore_schedule={file.name}", *more])
+            return self.play(["explore=0", f"explore_schedule={file.name}"])
+
+
+def side_by_side(workers: int) -> Callable[..., Iterator[bool]]:
+    """map(), with so many at a time."""
+    def run(function: Callable[[Any], bool], items: Sequence[Any]) -> Iterator[bool]:
+        with ThreadPoolExecutor(workers) as pool:
+            for at in range(0, len(items), workers):
+                yield from pool.map(function, items[at:at + workers])
+    return run
 
 
 def shorten(plan: list[HandOver], fails: Callable[[list[HandOver]], bool],
-            enough: Callable[[], bool]) -> list[HandOver]:
+            enough: Callable[[], bool], each: Callable[..., Iterator[bool]] = map
+            ) -> list[HandOver]:
     """The fewest hand-overs that still fail, as far as they are found before enough().
 
     First those after the failure go, by halves, then any that aren't needed (ddmin).
+
+    Args:
+        each: map(), or what does the same side by side.
     """
     passes = 0
     while len(plan) - passes > 1 and not enough():
@@ -195,9 +214,9 @@ def shorten(plan: list[HandOver], fails: Callable[[list[HandOver]], bool],
     pieces = 2
     while plan and not enough():
         size = -(-len(plan) // pieces)
-        for at in range(0, len(plan), size):
-            rest = plan[:at] + plan[at + size:]
-            if fails(rest):
+        rests = [plan[:at] + plan[at + size:] for at in range(0, len(plan), size)]
+        for rest, failed in zip(rests, each(fails, rests)):
+            if failed:
                 plan, pieces = rest, max(pieces - 1, 2)
                 break
             if enough():
@@ -227,7 +246,7 @@ class Functions:
 
 def story(hand_overs: Sequence[HandOver], functions: Functions) -> str:
     """Who ran when, by function: the last hand-overs of a run, a line each."""
-    words = {"S": "forced", "R": "waits", "I": "idle"}
+    words = {"S": "forced", "R": "waits", "I": "idle", "F": "long"}
     lines = []
     for h in hand_overs[-TAIL:]:
         place = functions.at(h.address) if h.address else ""
@@ -236,15 +255,22 @@ def story(hand_overs: Sequence[HandOver], functions: Functions) -> str:
     return "\n".join(lines) + "\n"
 
 
-def fewer(explorer: Explorer, outcome: Outcome, more: Sequence[str]) -> Outcome:
-    """The same failure with hand-overs further apart, if a few seeds of these have it."""
+def fewer(explorer: Explorer, outcome: Outcome) -> Outcome:
+    """A failure with hand-overs further apart, if a few seeds of these have one.
+
+    What is left out of a schedule changes all that comes after. So a short one is found
+    sooner than it is made from a long one.
+    """
+    many = sum(h.why == "S" for h in outcome.hand_overs)
     with ThreadPoolExecutor(explorer.workers) as pool:
-        for mean in (100_000, 30_000, 10_000, 3_000, 1_000):
-            if mean > explorer.options.mean:
-                tries = pool.map(lambda seed, mean=mean: explorer.play(
-                    [f"explore={seed}", f"explore_mean={mean}", *more]), range(1, 9))
-                for found in tries:
-                    if found.problem:
+        for few in (2, 5, 15, 50, 150, 500):
+            if few > many / 2:
+                break
+            for at in range(1, SPARSE, explorer.workers):
+                for found in pool.map(lambda seed, few=few: explorer.play(
+                        [f"explore={seed}", f"explore_mean={outcome.steps // few}"]),
+                        range(at, at + explorer.workers)):
+                    if found.kind == outcome.kind:
                         return found
     return outcome
 
@@ -252,10 +278,8 @@ def fewer(explorer: Explorer, outcome: Outcome, more: Sequence[str]) -> Outcome:
 def keep(explorer: Explorer, seed: int, outcome: Outcome) -> Path:
     """Make the schedule of a failure short and keep it; the file."""
     options = explorer.options
-    # Where the kernel complains, the rest of the run says nothing more.
-    more = ["panic_on_warn=1"] if "kernel complaint" in outcome.run.output else []
     if options.strategy == "random":
-        outcome = fewer(explorer, outcome, more)
+        outcome = fewer(explorer, outcome)
     plan = [h for h in outcome.hand_overs if h.why == "S"]
     again = explorer.replay(plan)
     if not again.problem:
@@ -264,9 +288,9 @@ def keep(explorer: Explorer, seed: int, outcome: Outcome) -> Path:
         short, last = plan, outcome
     else:
         end = time.monotonic() + MAX_SECONDS
-        short = shorten(plan, lambda rest: bool(explorer.replay(rest, *more).problem),
-                        lambda: time.monotonic() > end)
-        last = explorer.replay(short, *more)
+        short = shorten(plan, lambda rest: explorer.replay(rest).kind == outcome.kind,
+                        lambda: time.monotonic() > end, side_by_side(explorer.workers))
+        last = explorer.replay(short)
     OUT.mkdir(parents=True, exist_ok=True)
     path = OUT / f"{explorer.test}.schedule"
     path.write_text(
