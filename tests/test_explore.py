@@ -104,6 +104,11 @@ def test_same_seed_same_steps(explored: Path, boot: Boot, tmp_path: Path, test: 
     assert runs[0] == runs[1] != runs[2]
 
 
+def test_no_alarm_is_lost(explored: Path, boot: Boot) -> None:
+    # Elsewhere the host keeps the next alarm back while one is handled.
+    assert boot("um_kunit_tick", "ncpus=2", "explore=1").tests[0].outcome == "pass"
+
+
 def test_same_steps_from_anywhere(explored: Path, tmp_path: Path, cpu: int,
                                   monkeypatch: pytest.MonkeyPatch) -> None:
     # make explore, make run and gdb, another folder, environment and stdin

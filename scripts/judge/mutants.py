@@ -12,6 +12,7 @@ The unmutated kernel has to pass first.
 from __future__ import annotations
 
 import argparse
+import difflib
 import fnmatch
 import re
 import shutil
@@ -135,7 +136,9 @@ def command() -> int:
                for p in sorted(MUTANTS.glob("*/*.patch"))}
     chosen = [n for n in patches if not wanted or any(fnmatch.fnmatch(n, w) for w in wanted)]
     if not chosen:
-        raise Fatal(f"no mutant '{' '.join(wanted)}'; there are {', '.join(patches) or 'none'}")
+        near = difflib.get_close_matches(" ".join(wanted), patches, cutoff=0.3)
+        raise Fatal(f"no mutant is called '{' '.join(wanted)}'; names are those of the files in "
+                    f"tests/mutants, such as {', '.join(near or list(patches)[:3])}")
     tests = {name: names_of(patches[name]) for name in chosen}
     variants = {name: variant_of(patches[name]) for name in chosen}
 
