@@ -133,7 +133,7 @@ def test_same_steps_from_anywhere(explored: Path, tmp_path: Path, cpu: int,
 
 def test_schedule_gives_the_run_of_its_seed(explored: Path, boot: Boot, tmp_path: Path) -> None:
     log, again, file = tmp_path / "log", tmp_path / "again", tmp_path / "a.schedule"
-    boot("thp_split_shared", "ncpus=2", "explore=5", f"explore_log={log}")
+    boot("thp_split_shared", "ncpus=2", "explore=5", "explore_mean=300", f"explore_log={log}")
     plan = [h for h in explore.read_log(log)[0] if h.why == "S"]
     file.write_text("# a comment\n\n" + "".join(f"{h.step} {h.target}\n" for h in plan))
     boot("thp_split_shared", "ncpus=2", "explore=0", f"explore_schedule={file}",
