@@ -84,10 +84,13 @@ static inline void run_anywhere(void)
 		ksft_exit_fail_perror("sched_setaffinity");
 }
 
-/* Whether the threads of one process run at once: by far more than ticks can give */
+/*
+ * Whether the threads of one process run at once: by far more than ticks can give. In a
+ * seed's run they don't, and what spins instead of a system call can't be repeated.
+ */
 static inline bool threads_run_at_once(void)
 {
-	bool yes = nr_cpus() > 1 && handovers(0, 1, 20) > 500;
+	bool yes = race_least(1) && nr_cpus() > 1 && handovers(0, 1, 20) > 500;
 
 	run_anywhere();
 	return yes;

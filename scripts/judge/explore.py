@@ -137,18 +137,9 @@ class Explorer:
             return [f"explore_pct={self.options.depth - 1}:{steps}"]
         return [f"explore_mean={self.options.mean}"] if self.options.mean else []
 
-    def search(self, seeds: range) -> tuple[int, Outcome] | None:
-        """The first seed with which the test fails, and how; 0 if it does without one."""
-        plain = self.play(["explore=0", "explore_schedule=/dev/null"])
-        if plain.problem:
-            print(f"not ok {self.test} # no hand-over has to be forced: {plain.problem}", flush=True)
-            return 0, plain
-        if any(test.outcome == "skip" for test in plain.run.tests):
-            say(f"{self.test}: skipped by this kernel")
-            return None
-        if plain.unrepeatable:
-            say(f"{self.test} isn't repeatable {plain.unrepeatable}")
-        more, stop = self.strategy(plain.steps), threading.Event()
+    def first_failure(self, seeds: range, more: Sequence[str] = ()) -> tuple[int, Outcome] | None:
+        """The first of some seeds with which the test fails, and how."""
+        stop = threading.Event()
         found: dict[int, Outcome] = {}
 
         def one(seed: int) -> None:
@@ -158,21 +149,35 @@ class Explorer:
                     found[seed] = outcome
                     stop.set()
 
-        start = time.monotonic()
         with ThreadPoolExecutor(self.workers) as pool:
             for n, _ in enumerate(pool.map(one, seeds), 1):
                 if n % 50 == 0 and not stop.is_set():
                     say(f"{self.test}: {n} of {len(seeds)} seeds")
+        return min(found.items(), key=lambda item: item[0]) if found else None
+
+    def search(self, seeds: range) -> tuple[int, Outcome] | None:
+        """As first_failure(), and say what came of it; seed 0 if it fails without one."""
+        plain = self.play(["explore=0", "explore_schedule=/dev/null"])
+        if plain.problem:
+            print(f"not ok {self.test} # no hand-over has to be forced: {plain.problem}", flush=True)
+            return 0, plain
+        if any(test.outcome == "skip" for test in plain.run.tests):
+            say(f"{self.test}: skipped by this kernel")
+            return None
+        if plain.unrepeatable:
+            say(f"{self.test} isn't repeatable {plain.unrepeatable}")
+        more, start = self.strategy(plain.steps), time.monotonic()
+        found = self.first_failure(seeds, more)
         seconds = time.monotonic() - start
         if not found:
             print(f"ok {self.test} # {len(seeds)} seeds, {plain.steps} steps, "
                   f"{seconds / len(seeds) * self.workers:.2f} s each", flush=True)
             return None
-        seed = min(found)
+        seed, outcome = found
         again = " ".join([f"SEED={seed}", *(f"APPEND={word}" for word in more)])
         print(f"not ok {self.test} # {again}, {seed - seeds.start + 1} seeds, "
-              f"{seconds:.1f} s: {found[seed].problem}", flush=True)
-        return seed, found[seed]
+              f"{seconds:.1f} s: {outcome.problem}", flush=True)
+        return found
 
     def replay(self, plan: Sequence[HandOver]) -> Outcome:
         """Run under a list of forced hand-overs."""

@@ -4,7 +4,7 @@
 tests/mutants/<topic>/NN-what.patch breaks one thing that the series promises.
 Each is applied to a private copy of linux/'s HEAD, built, and run with the
 tests that its line "Tests: NAME|GLOB ..." names, and with a line "Variant: smp"
-as that variant. Of a changed header, what names what it defines is compiled anew,
+as that variant; as explore, under up to 200 seeds of each test. Of a changed header, what names what it defines is compiled anew,
 and all only if no test fails. A mutant whose tests all pass is missed: a failure.
 The unmutated kernel has to pass first.
 """
@@ -23,6 +23,7 @@ from pathlib import Path
 from scripts.kernel import config
 from scripts.kernel import headers
 from scripts.guest import machine, testlist
+from scripts.judge import explore
 from scripts.series.commits import git, in_patch
 from scripts.common import BUILD, ROOT, Fatal, json_option, main, say, write_json
 
@@ -30,6 +31,7 @@ MUTANTS = ROOT / "tests/mutants"
 WORK = BUILD / "mutants"
 TREE = WORK / "linux"
 TIMEOUT = 20    # seconds for one test: mutants like to hang
+SEEDS = 200     # for a mutant that is explored
 
 
 def variant_of(patch: Path) -> str:
@@ -53,9 +55,22 @@ def names_of(patch: Path) -> list[str]:
 
 
 def run(variant: str, tests: list[str]) -> machine.Run:
-    """Boot the kernel at hand with some tests."""
+    """Boot the kernel at hand with some tests; with virtual CPUs without a schedule."""
     args = [*machine.hostfs(BUILD / "rootfs"), *(["ncpus=2"] if "smp" in variant else [])]
     return machine.boot(WORK / variant / "linux", args, tests, timeout=TIMEOUT)
+
+
+def hunt(variant: str, tests: list[str]) -> str:
+    """Who catches the mutant at hand, in a few words; empty if nobody does."""
+    if "explore" not in variant:
+        return blame(run(variant, tests))
+    options = argparse.Namespace(kernel=WORK / variant / "linux", rootfs=BUILD / "rootfs",
+                                 append="", cpus=2, timeout=TIMEOUT)
+    for test in tests:
+        if found := explore.Explorer(options, test).first_failure(range(1, SEEDS + 1)):
+            seed, outcome = found
+            return f"{test} with SEED={seed}: {outcome.run.problem or outcome.problem}"
+    return ""
 
 
 def build(variant: str) -> None:
@@ -107,11 +122,11 @@ def caught(name: str, patch: Path, variant: str, tests: list[str]) -> str:
         if not layout:
             headers.let_be(changed, TREE, out, users)
         build(variant)
-        culprits = blame(run(variant, tests))
+        culprits = hunt(variant, tests)
         if not culprits and changed:        # then with each object that includes them
             headers.let_count(changed, TREE)
             build(variant)
-            culprits = blame(run(variant, tests))
+            culprits = hunt(variant, tests)
             layout = True
         git("reset", "-q", "--hard", tree=TREE)
         if not layout:
