@@ -49,19 +49,20 @@ def test_ends_when_it_is_enough() -> None:
 
 def test_log(tmp_path: Path) -> None:
     log = tmp_path / "log"
-    log.write_text("S 300 0 1 60186249\nR 302 1 0 60100000\nI 310 0 1\n"
+    log.write_text("O 0 3\nO 1 7\nS 300 0 1 60186249 120\nR 302 1 0 60100000\nI 310 0 1\n"
                    "U 400 user code ran for too long\nE 512 deadbeef\nS 6")
-    hand_overs, steps, why = explore.read_log(log)
-    assert hand_overs == [HandOver("S", 300, 0, 1, 0x60186249), HandOver("R", 302, 1, 0, 0x60100000),
+    hand_overs, steps, why, order = explore.read_log(log)
+    assert hand_overs == [HandOver("S", 300, 0, 1, 0x60186249, 120),
+                          HandOver("R", 302, 1, 0, 0x60100000),
                           HandOver("I", 310, 0, 1, 0)]
-    assert steps == 512 and why == "from step 400 on: user code ran for too long"
+    assert steps == 512 and order == [1, 0] and why == "from step 400 on: user code ran for too long"
 
 
 def test_story_names_functions(kernel: Path) -> None:
     functions = explore.Functions(kernel)
     address = functions.addresses[functions.names.index("handle_mm_fault")]
     text = explore.story([HandOver("S", 7, 0, 1, address + 4), HandOver("I", 9, 1, 0, 0)], functions)
-    assert "CPU 0 forced -> CPU 1  handle_mm_fault+0x4\n" in text and "idle" in text
+    assert "CPU 0 forced  -> CPU 1  handle_mm_fault+0x4\n" in text and "idle" in text
     assert functions.at(0x402000) == "user code at 0x402000"
 
 
@@ -131,14 +132,19 @@ def test_same_steps_from_anywhere(explored: Path, tmp_path: Path, cpu: int,
     assert runs[0] and runs == 4 * runs[:1]
 
 
-def test_schedule_gives_the_run_of_its_seed(explored: Path, boot: Boot, tmp_path: Path) -> None:
+@pytest.mark.parametrize("way", ["explore_mean=300", "explore_pct=3:900000"])
+def test_schedule_gives_the_run_of_its_seed(explored: Path, boot: Boot, tmp_path: Path,
+                                            way: str) -> None:
     log, again, file = tmp_path / "log", tmp_path / "again", tmp_path / "a.schedule"
-    boot("thp_split_shared", "ncpus=2", "explore=5", "explore_mean=300", f"explore_log={log}")
-    plan = [h for h in explore.read_log(log)[0] if h.why == "S"]
-    file.write_text("# a comment\n\n" + "".join(f"{h.step} {h.target}\n" for h in plan))
+    run = boot("thp_split_shared", "ncpus=2", "explore=5", way, f"explore_log={log}")
+    seed = explore.Outcome(run, *explore.read_log(log))
+    file.write_text("# a comment\n\n" + explore.lines_of(seed.plan, seed.order))
     boot("thp_split_shared", "ncpus=2", "explore=0", f"explore_schedule={file}",
          f"explore_log={again}")
-    assert len(plan) > 1000 and again.read_text() == log.read_text()
+    assert len(seed.plan) == 3 if "pct" in way else len(seed.plan) > 1000
+    told = [[line for line in path.read_text().splitlines() if line[0] != "O"]
+            for path in (log, again)]
+    assert told[0] == told[1]
 
 
 def test_back_in_gdb(explored: Path) -> None:

@@ -370,7 +370,7 @@ def test_plain_gdb_has_the_commands(kernel: Path) -> None:
 def test_help(kernel: Path) -> None:
     names = re.findall(r'name = "(mm-[\w-]+)"', "".join(
         p.read_text() for p in (ROOT / "scripts/gdb/mm").glob("*.py")))
-    assert len(names) == 13
+    assert len(names) == 14
     said = plain_gdb(kernel, *(f"help {name}" for name in names))
     for name in names:
         assert re.search(rf"^{name}\b.*: ", said, re.M), name

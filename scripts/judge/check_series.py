@@ -176,6 +176,9 @@ def command() -> int:
     ours = config.added_options(patches)
     topics = [series.topic_of(patch.path) if patch else "" for patch, _ in steps]
     kept, begun = 0, time.monotonic()
+    for variant in ("on", "off"):
+        # An object of an earlier run would look like one that this configuration has.
+        shutil.rmtree(WORK / variant, ignore_errors=True)
     found: dict[str, list[str]] = {}
     for n, (patch, commit) in enumerate(steps):
         start = time.monotonic()

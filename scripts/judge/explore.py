@@ -37,14 +37,28 @@ SPARSE = 16             # seeds of each number of hand-overs that are tried
 TAIL = 40               # hand-overs that the text shows
 
 
+WORDS = {"S": "forced", "P": "lowered", "H": "lower", "R": "waits", "I": "idle", "F": "long"}
+
+
 class HandOver(NamedTuple):
     """One virtual CPU passed its turn to another."""
 
-    why: str        # S: forced, R: it waited for something, I: idle, F: it had run for long
+    why: str        # a key of WORDS
     step: int
     source: int
     target: int
     address: int    # 0 if it was idle
+    own: int = 0    # the step of the source, counted by itself
+
+
+def lines_of(plan: Sequence[HandOver], order: Sequence[int] = ()) -> str:
+    """A schedule, as explore_schedule= reads it.
+
+    Args:
+        order: the CPUs by priority, the highest one first; none if priorities don't count.
+    """
+    first = f"order {' '.join(map(str, order))}\n" if order else ""
+    return first + "".join(f"{h.own} {h.source}{'' if order else f' {h.target}'}\n" for h in plan)
 
 
 class Outcome(NamedTuple):
@@ -54,6 +68,12 @@ class Outcome(NamedTuple):
     hand_overs: list[HandOver]
     steps: int
     unrepeatable: str       # why, from some step on; empty if it is repeatable
+    order: list[int]        # the CPUs by priority, the highest one first; none without
+
+    @property
+    def plan(self) -> list[HandOver]:
+        """What a schedule has to say to have this run again."""
+        return [h for h in self.hand_overs if h.why == ("P" if self.order else "S")]
 
     @property
     def problem(self) -> str:
@@ -82,21 +102,25 @@ def build_id(kernel: Path) -> str:
     return re.search(r"Build ID: (\w+)", run("readelf", "-n", str(kernel)))[1]  # type: ignore[index]
 
 
-def read_log(path: Path) -> tuple[list[HandOver], int, str]:
-    """The hand-overs in a log of the kernel's, how many steps it had, why it isn't repeatable."""
+def read_log(path: Path) -> tuple[list[HandOver], int, str, list[int]]:
+    """What a log of the kernel's says, as in Outcome."""
     hand_overs, steps, why = [], 0, ""
+    priorities: dict[int, int] = {}
     for line in path.read_text(errors="replace").splitlines():
         kind, *words = line.split()
-        if kind in "SRF" and len(words) == 4:
+        if kind in "SPHRF" and len(words) >= 4:
             hand_overs.append(HandOver(kind, int(words[0]), int(words[1]), int(words[2]),
-                                       int(words[3], 16)))
+                                       int(words[3], 16), int((*words, "0")[4])))
         elif kind == "I" and len(words) == 3:
             hand_overs.append(HandOver(kind, int(words[0]), int(words[1]), int(words[2]), 0))
+        elif kind == "O" and len(words) == 2:
+            priorities[int(words[0])] = int(words[1])
+            continue
         elif kind == "U" and not why:
             why = f"from step {words[0]} on: {' '.join(words[1:])}"
         if words and words[0].isdigit():
             steps = max(steps, int(words[0]))
-    return hand_overs, steps, why
+    return hand_overs, steps, why, sorted(priorities, key=lambda cpu: -priorities[cpu])
 
 
 class Explorer:
@@ -179,10 +203,10 @@ class Explorer:
               f"{seconds:.1f} s: {outcome.problem}", flush=True)
         return found
 
-    def replay(self, plan: Sequence[HandOver]) -> Outcome:
-        """Run under a list of forced hand-overs."""
+    def replay(self, plan: Sequence[HandOver], order: Sequence[int] = ()) -> Outcome:
+        """Run under a schedule."""
         with tempfile.NamedTemporaryFile("w", suffix=".schedule") as file:
-            file.write("".join(f"{h.step} {h.target}\n" for h in plan))
+            file.write(lines_of(plan, order))
             file.flush()
             return self.play(["explore=0", f"explore_schedule={file.name}"])
 
@@ -248,60 +272,59 @@ class Functions:
 
 def story(hand_overs: Sequence[HandOver], functions: Functions) -> str:
     """Who ran when, by function: the last hand-overs of a run, a line each."""
-    words = {"S": "forced", "R": "waits", "I": "idle", "F": "long"}
     lines = []
     for h in hand_overs[-TAIL:]:
         place = functions.at(h.address) if h.address else ""
-        lines.append(f"# step {h.step:8}  {'':{24 * h.source}}CPU {h.source} {words[h.why]:6} "
+        lines.append(f"# step {h.step:8}  {'':{24 * h.source}}CPU {h.source} {WORDS[h.why]:7} "
                      f"-> CPU {h.target}  {place}".rstrip())
     return "\n".join(lines) + "\n"
 
 
 def fewer(explorer: Explorer, outcome: Outcome) -> Outcome:
-    """A failure with hand-overs further apart, if a few seeds of these have one.
+    """A failure of the same kind that takes few forced hand-overs, if a few seeds have one.
 
     What is left out of a schedule changes all that comes after. So a short one is found
-    sooner than it is made from a long one.
+    sooner than it is made from a long one: by PCT, which forces a change of priorities
+    at one or a few steps only; else with hand-overs further apart.
     """
-    many = sum(h.why == "S" for h in outcome.hand_overs)
+    many = len(outcome.plan)
+    ways = [f"explore_pct={points}:{outcome.steps}" for points in (1, 2, 4) if points < many]
+    ways += [f"explore_mean={outcome.steps // few}" for few in (5, 15, 50, 150) if few < many / 2]
     with ThreadPoolExecutor(explorer.workers) as pool:
-        for few in (2, 5, 15, 50, 150, 500):
-            if few > many / 2:
-                break
+        for way in ways:
             for at in range(1, SPARSE, explorer.workers):
-                for found in pool.map(lambda seed, few=few: explorer.play(
-                        [f"explore={seed}", f"explore_mean={outcome.steps // few}"]),
-                        range(at, at + explorer.workers)):
-                    if found.kind == outcome.kind:
+                for found in pool.map(lambda seed, way=way: explorer.play(
+                        [f"explore={seed}", way]), range(at, at + explorer.workers)):
+                    if found.kind == outcome.kind and len(found.plan) < many:
                         return found
     return outcome
 
 
 def keep(explorer: Explorer, seed: int, outcome: Outcome) -> Path:
     """Make the schedule of a failure short and keep it; the file."""
-    options = explorer.options
-    if options.strategy == "random" and seed:
+    options, many = explorer.options, len(outcome.plan)
+    if seed:
         outcome = fewer(explorer, outcome)
-    plan = [h for h in outcome.hand_overs if h.why == "S"]
-    again = explorer.replay(plan)
+    plan, order = outcome.plan, outcome.order
+    again = explorer.replay(plan, order)
     if not again.problem:
         say(f"the schedule of SEED={seed} doesn't fail again: the run isn't repeatable "
             f"{again.unrepeatable or outcome.unrepeatable or 'for a reason that is not known'}")
         short, last = plan, outcome
     else:
         end = time.monotonic() + MAX_SECONDS
-        short = shorten(plan, lambda rest: explorer.replay(rest).kind == outcome.kind,
+        short = shorten(plan, lambda rest: explorer.replay(rest, order).kind == outcome.kind,
                         lambda: time.monotonic() > end, side_by_side(explorer.workers))
-        last = explorer.replay(short)
+        last = explorer.replay(short, order)
     OUT.mkdir(parents=True, exist_ok=True)
     path = OUT / f"{explorer.test}.schedule"
     path.write_text(
         f"# {explorer.test}, ncpus={options.cpus}, SEED={seed}: {last.problem}\n"
         f"# kernel {build_id(options.kernel)}\n"
-        + "".join(f"{h.step} {h.target}\n" for h in short)
+        + lines_of(short, order)
         + "#\n# Who ran when, the end of it:\n"
         + story(last.hand_overs, Functions(options.kernel)))
-    say(f"{len(plan)} forced hand-overs, of which {len(short)} are enough: {path}")
+    say(f"{many} forced hand-overs; {len(short)} are enough: {path}")
     return path
 
 

@@ -249,6 +249,30 @@ Breakpoints on the way don't stop it."""
         out_of_hooks()
 
 
+class MmRecord(Command):
+    """mm-record: keep what this CPU does from now on, so that gdb can go back in it.
+
+By gdb's own record: then reverse-step, reverse-continue, watchpoints (in software) and
+the rest work, for a short way: it is some 10,000 times slower. No hand-over is forced
+meanwhile and no other CPU runs, so it ends where this one waits for another. `record
+stop` ends it."""
+
+    name = "mm-record"
+
+    def run(self, args: list[str]) -> None:
+        if args:
+            raise self.usage()
+        now = here()
+        out_of_hooks()
+        gdb.execute("set var next_step = ~0ULL")
+        gdb.execute(f"set var cpus[{now.cpu}].plan_step = ~0ULL")
+        for command in ("can-use-hw-watchpoints 0", "scheduler-locking on",
+                        "record full insn-number-max unlimited"):
+            gdb.execute(f"set {command}")
+        gdb.execute("record full", to_string=True)
+        say("record", f"from step {now.step} on, CPU {now.cpu}")
+
+
 def count_at(where: int) -> int:
     """A reference count."""
     return int.from_bytes(read(where, 4), "little", signed=True)

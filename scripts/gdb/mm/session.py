@@ -8,7 +8,7 @@ import os
 import gdb
 from mm.about import MmPage
 from mm.areas import MmVma
-from mm.back import MmBack, MmBackRefs, MmStepTo
+from mm.back import MmBack, MmBackRefs, MmRecord, MmStepTo
 from mm.kernel import Command, Error, text
 from mm.mms import current
 from mm.refs import MmBreakRefs, MmHugeZero, MmRefs
@@ -88,5 +88,5 @@ def start() -> None:
     gdb.execute(f"handle {SIGNALS} nostop noprint pass", to_string=True)
     gdb.execute("set print inferior-events off")
     for command in (MmPage, MmWalk, MmVma, MmRefs, MmHugeZero, MmPtes, MmLru, MmBuddy,
-                    MmBreakRefs, MmBreakTest, MmBack, MmBackRefs, MmStepTo):
+                    MmBreakRefs, MmBreakTest, MmBack, MmBackRefs, MmStepTo, MmRecord):
         command()
