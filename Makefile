@@ -179,9 +179,16 @@ explore:	## T="..." with virtual CPUs by seeds: SEEDS=<n> SEED=<first> STRATEGY=
 		$(if $(STRATEGY),--strategy '$(STRATEGY)') $(if $(DEPTH),--depth '$(DEPTH)') \
 		$(if $(CPUS),--cpus '$(CPUS)') $(json) -- $(foreach t,$(T),'$(t)')
 
-mutants:	## prove that the tests catch M="name glob ..." (all for none)
+mutants:	## prove that the tests catch M="name glob ..."; AUTO=<n|all> SEED= TOPIC=, T=changed: a machine's
+ifneq ($(AUTO)$(T),)
+	+$(Q)$(lock); $(MAKE) --no-print-directory $(j) _kernel 9>&-
+	$(Q)$(PYTHON) -m scripts.judge.automutants --kernel $(out)/linux --append '$(append)' \
+		--count '$(or $(AUTO),all)' $(if $(SEED),--seed '$(SEED)') \
+		$(if $(SECONDS),--seconds '$(SECONDS)') $(json) '$(or $(T),$(TOPIC))'
+else
 	+$(Q)$(lock); $(MAKE) --no-print-directory $(j) _rootfs 9>&-
 	$(Q)$(PYTHON) -m scripts.judge.mutants $(json) $(foreach m,$(M),'$(m)')
+endif
 
 ## Change the kernel
 linux:		## make linux/ from patches/ (LINUX=<git tree> LINUX_TARBALL=<file> TOPICS="...")

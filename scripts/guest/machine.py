@@ -185,7 +185,8 @@ class Guest:
 
 
 def boot(kernel: Path, kernel_args: Iterable[str] = (), init_args: Iterable[str] = (), *,
-         timeout: int = TEST_TIMEOUT, cpu: int | None = None, prefix: Sequence[str] = (),
+         timeout: int = TEST_TIMEOUT, grace: float = GRACE, stack: bool = True,
+         cpu: int | None = None, prefix: Sequence[str] = (),
          sink: Callable[[bytes], object] = lambda data: None) -> Run:
     """Boot a guest and follow its console to the end.
 
@@ -193,7 +194,8 @@ def boot(kernel: Path, kernel_args: Iterable[str] = (), init_args: Iterable[str]
         kernel_args: e.g. hostfs(...), "seccomp=off", "mem=2G".
         init_args: what follows "--": test names, or another of init's verbs.
         timeout: seconds that init gives one test; the guest counts as hung
-            when its console is silent for GRACE seconds more.
+            when its console is silent for grace seconds more.
+        stack: look at a hung kernel with gdb.
         cpu: the host CPU to run on; None leaves the choice to the kernel.
         prefix: a command that runs the kernel, e.g. setpriv.
         sink: takes the console's bytes as they come.
@@ -208,7 +210,7 @@ def boot(kernel: Path, kernel_args: Iterable[str] = (), init_args: Iterable[str]
         assert guest.proc.stdout
         console, ended = guest.proc.stdout.fileno(), os.pidfd_open(guest.proc.pid)
         os.set_blocking(console, False)
-        deadline = start + timeout + GRACE
+        deadline = start + timeout + grace
         searched, panicked = 0, False
         try:
             while True:
@@ -220,7 +222,7 @@ def boot(kernel: Path, kernel_args: Iterable[str] = (), init_args: Iterable[str]
                     sink(data)
                     output += data
                     if not panicked:
-                        deadline = time.monotonic() + timeout + GRACE
+                        deadline = time.monotonic() + timeout + grace
                 if not panicked and output.find(b"Kernel panic - not", searched) >= 0:
                     panicked, deadline = True, time.monotonic() + PANIC_GRACE
                 searched = max(0, len(output) - 18)
@@ -228,9 +230,9 @@ def boot(kernel: Path, kernel_args: Iterable[str] = (), init_args: Iterable[str]
                     break
                 if not ready or len(output) > MAX_OUTPUT:
                     if not panicked:
-                        trace = backtrace(kernel, guest.proc.pid)
+                        trace = backtrace(kernel, guest.proc.pid) if stack else ""
                         problem = ("hung: babbling" if ready else
-                                   f"hung: silent for {timeout + GRACE} s")
+                                   f"hung: silent for {timeout + grace} s")
                     break
                 if not data and console in ready:       # closed, not yet ended
                     if not select.select([ended], [], [], PANIC_GRACE)[0]:
