@@ -199,6 +199,7 @@ class Program:
         with ProcessPoolExecutor(os.cpu_count()) as pool:
             for (unit, state, _, _), found in zip(jobs, pool.map(find_in, jobs)):
                 self.found[unit] = [state, found]
+                self.dropped -= {m.key() for of in found.values() for m in of}
         absent: Counter[str] = Counter()
         seen = {name for files in units.values() for name in files}
         for name, of in lines.items():
@@ -298,9 +299,12 @@ class Program:
         words = re.sub(r" -Wp,-MMD,\S+| -g\S*(?= )| -o \S+", "", words)
         source = self.src / name if name in self.texts else LINUX / name
         words = words.replace(f" {LINUX / name}", f" -o {out} {source}")
-        first = f"-I{self.src}/arch/um/include -I{self.src}/include " \
-            if "-nostdinc" in words else ""
-        return words.replace("gcc ", f"gcc -w {first}-iquote {(LINUX / name).parent} ", 1)
+        first = [f"-I{self.src}/{folder}" for folder in ("arch/um/include", "include")] \
+            if "-nostdinc" in words else []
+        # What a copy includes that lies beside the original
+        beside = [f"-iquote {(LINUX / n).parent}" for n in
+                  [name, *(n for n in self.texts if n.endswith(".h") and "include/" not in n)]]
+        return words.replace("gcc ", " ".join(["gcc -w", *first, *dict.fromkeys(beside), ""]), 1)
 
     def guilty(self, words: str, name: str) -> set[str]:
         """The mutants that a compiler complains about.
@@ -318,7 +322,8 @@ class Program:
                     return keys
         keys = {m.key() for _, m in self.in_file(name)}
         if not keys:
-            raise Fatal(f"{name} doesn't compile: {words.strip().splitlines()[0]}")
+            raise Fatal(f"{name} doesn't compile: {words.strip().splitlines()[-1]}")
+        say(f"notice: {name} with mutants doesn't compile, and the compiler names no line of them")
         return keys
 
     def live(self) -> list[tuple[int, Mutant]]:

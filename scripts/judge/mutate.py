@@ -72,7 +72,7 @@ class Mutant(NamedTuple):
 
     def key(self) -> str:
         """What stays the same when lines are moved."""
-        return f"{self.file} {self.function}() {self.operator}: {self.old} => {self.new}"
+        return f"{self.file} {self.function}() {self.operator}: {self.old} => {self.new or 'nothing'}"
 
 
 def masked(text: str) -> str:
@@ -119,7 +119,7 @@ def flags(command: str, here: Path) -> list[str]:
     """
     words, result = shlex.split(command), []
     for at, word in enumerate(words):
-        if word in ("-include", "-isystem", "-I"):
+        if word in ("-include", "-isystem", "-idirafter", "-I"):
             result += [word, words[at + 1]]
         elif re.match(r"-(I.|D|U|std=|nostdinc|m64|fshort-wchar|funsigned-char|fms-ext)", word):
             result.append(word)
