@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from scripts.guest import machine
-from scripts.guest.changed import Measured
-from scripts.judge import automutants, mutate
+from scripts.judge import automutants, mutate, mutated
 from scripts.judge.mutate import Mutant, Wrap
 from scripts.common import Fatal
 
@@ -65,6 +64,7 @@ int tested(int a, int b)		/* if (a) nothing(); */
 MAIN = r"""
 #include <stdlib.h>
 int uml_mutant;
+unsigned char uml_reached[1000];
 int main(int argc, char **argv)
 {
 	(void)argc;
@@ -134,7 +134,8 @@ def test_keys_are_unique_and_survive_moves(found: tuple[Path, list[Mutant]]) -> 
 def test_all_mutants_in_one_program(found: tuple[Path, list[Mutant]]) -> None:
     path, mutants = found
     text = mutate.write(path.read_text(), list(enumerate(mutants, 1)))
-    assert len(text.splitlines()) == len(SOURCE.splitlines()) + 4      # lines stay
+    head = len(mutate.HEAD.splitlines())
+    assert len(text.splitlines()) == len(SOURCE.splitlines()) + head       # lines stay
     source, program = path.with_name("all.c"), path.with_name("all")
     source.write_text(text + MAIN)
     subprocess.run(["gcc", "-std=gnu11", "-Wno-unused", "-o", program, source], check=True)
@@ -200,18 +201,41 @@ def test_wilson(good: int, count: int, low: float, high: float) -> None:
 
 
 MUTANT = Mutant("mm/x.c", "f", "statement", 12, (12, 13), 11, "a;", "", False, [])
-MEASURED = Measured("", {"mm/x.c": [5, 11, 13]}, {"mm/x.c": [(4, 20)]},
-                    {"t1": {"mm/x.c": [5, 13]}, "t2": {"mm/x.c": [11]}, "t3": {}})
 
 
-@pytest.mark.parametrize("mutant, tests", [
-    (MUTANT, {"t1"}),
-    (MUTANT._replace(lines=(12, 12)), {"t2"}),                  # the statement's
-    (MUTANT._replace(lines=(16, 16), around=16), {"t1", "t2"}),    # the function's
-    (MUTANT._replace(file="mm/y.c"), set())])
-def test_executing(mutant: Mutant, tests: set[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(automutants, "diff", lambda *args: {})
-    assert automutants.executing(MEASURED, [mutant]) == {mutant.key(): tests}
+def reached(tmp_path: Path, state: str = "s") -> automutants.Reach:
+    """What was measured of three tests."""
+    path = tmp_path / "reach.json"
+    one = {"seconds": 1.0, "failed": "", "reached": [7], "places": [MUTANT.place()]}
+    path.write_text(json.dumps({"state": "s", "old": {}, "tests": {
+        "t1": one, "t2": {**one, "reached": [], "places": []}, "t3": {**one, "failed": "t3"}}}))
+    return automutants.Reach(path, state)
+
+
+def test_reaching(tmp_path: Path) -> None:
+    assert reached(tmp_path).reaching() == {7: {"t1"}}      # one that fails proves nothing
+
+
+def test_an_earlier_program_says_where_to_look(tmp_path: Path) -> None:
+    reach = reached(tmp_path, "another")
+    assert reach.reaching() == {}
+    assert reach.candidates({MUTANT.place()}, ["t1", "t2", "t3", "new"]) == ["t1", "t3", "new"]
+    assert reach.candidates({"mm/x.c unknown"}, ["t1", "t2"]) == ["t1", "t2"]
+
+
+def test_measures_what_a_test_reaches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(jobs: dict[str, automutants.Job]) -> list[tuple[str, automutants.Outcome]]:
+        for job in jobs.values():
+            with open(job.args[-1].removeprefix("reached="), "r+b") as file:
+                file.seek(8)
+                file.write(b"\1")
+        return [(t, automutants.Outcome("", {t: 0.5}, 1.0)) for t in jobs]
+
+    monkeypatch.setattr(automutants, "run_jobs", run)
+    reach = automutants.Reach(tmp_path / "reach.json", "s")
+    reach.measure(["t1"], Path("linux"), [], {7: MUTANT, 8: MUTANT})
+    again = automutants.Reach(tmp_path / "reach.json", "s")
+    assert again.reaching() == {8: {"t1"}} and again.times == {"t1": 0.5}
 
 
 def test_shortest_first() -> None:
@@ -276,8 +300,8 @@ def test_report(capsys: pytest.CaptureFixture[str]) -> None:
                        {"um": "not tried: 1 matter on SMP only"})
     assert capsys.readouterr().out.splitlines() == [
         "um: survived: linux/mm/x.c:3 (mutant=7)", "  k2", "  1 tests ran: t1",
-        "um: survived: linux/mm/x.c:3 (mutant=7)", "  k3", "  no test executes it",
-        "# um: 1 of 3 caught, 33.3 % (6.1 to 79.2), 1 survived, 1 not executed, 2 equivalent; "
+        "um: survived: linux/mm/x.c:3 (mutant=7)", "  k3", "  no test reaches it",
+        "# um: 1 of 3 caught, 33.3 % (6.1 to 79.2), 1 survived, 1 not reached, 2 equivalent; "
         "not tried: 1 matter on SMP only"]
 
 
@@ -296,7 +320,7 @@ def test_a_topics_lines() -> None:
 
 
 def test_compilers_words_name_mutants(tmp_path: Path) -> None:
-    program = automutants.Program.__new__(automutants.Program)
+    program = mutated.Program.__new__(mutated.Program)
     program.src, program.dropped = tmp_path, set()
     other = MUTANT._replace(line=20, lines=(20, 20), around=20)
     program.mutants = {1: MUTANT, 2: other}

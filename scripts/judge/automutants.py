@@ -4,64 +4,42 @@
 The lines that the series' topics add, those that were changed in linux/, or those of a file
 are mutated by mutate.py. All mutants are in one program: the objects of the kernel at hand,
 but those of the mutated files, which are compiled anew from copies, and one with a variable
-that mutant=<number> on the kernel's command line sets. For each mutant one guest runs the
-tests that execute its line, as `make coverage` has measured, the shortest first, until one
-fails, a complaint comes or nothing comes any more: it is caught. Results are appended to a
-file as they come; what is there of the same program and tests isn't run again.
+that mutant=<number> on the kernel's command line sets. First each test runs without a mutant,
+and the program notes which mutants it reaches. Then for each mutant one guest runs the tests
+that reach it, the shortest first, until one fails, a complaint comes or nothing comes any
+more: it is caught. Results are appended to a file as they come; what is there of the same
+program and tests isn't run again.
 """
 
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import math
 import multiprocessing
 import os
 import random
-import re
-import shutil
-import subprocess
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from scripts.guest import machine, testlist
-from scripts.guest.changed import BOOTS, MEASURED, Measured, carry, hunks, load
+from scripts.guest.changed import BOOTS, hunks
 from scripts.guest.ktap import result_of
 from scripts.judge import coverage, mutate, mutants
 from scripts.judge.mutate import Mutant
-from scripts.kernel import fast
+from scripts.judge.mutated import NUMBERS, Program, digest
 from scripts.series import series
 from scripts.series.commits import git
 from scripts.common import BUILD, LINUX, ROOT, Fatal, json_option, main, say, write_json
 
 EQUIVALENT = ROOT / "tests/mutants/equivalent"
-# Runs outside of the kernel, or is shared with what does
-OUTSIDE = re.compile(r".*/skas/stub|.*/shared/|.*/vdso/|include/trace/|.*\.[^ch]$")
-STRIDE = 10000          # numbers for each file
 TESTS = 40              # at most for a mutant
 GRACE = 3               # seconds of silence after a test's time
-VARIABLE = f"""/* Set before anything else runs: the C library calls constructors with main()'s arguments. */
-int {mutate.VARIABLE} __attribute__((section(".data..read_mostly")));
-
-static void __attribute__((constructor)) choose_mutant(int argc, char **argv)
-{{
-	for (; argc > 0; argc--, argv++) {{
-		const char *c = *argv, *name = "mutant=";
-
-		while (*name && *c == *name)
-			c++, name++;
-		if (*name)
-			continue;
-		for ({mutate.VARIABLE} = 0; *c >= '0' && *c <= '9'; c++)
-			{mutate.VARIABLE} = {mutate.VARIABLE} * 10 + *c - '0';
-	}}
-}}
-"""
 
 
 class Job(NamedTuple):
@@ -82,12 +60,6 @@ class Outcome(NamedTuple):
 
 
 # ---- which lines
-
-def digest(*parts: object) -> str:
-    """A short hash."""
-    return hashlib.sha256("\0".join(map(str, parts)).encode(errors="surrogateescape")) \
-        .hexdigest()[:16]
-
 
 def diff(old: str, *files: str) -> dict[str, Any]:
     """What changed in linux/ since a commit, see changed.hunks()."""
@@ -134,312 +106,7 @@ def wanted_lines(what: str, lines: dict[str, dict[int, str]]) -> dict[str, dict[
             if (chosen := {n: t for n, t in of.items() if what in ("", t)})}
 
 
-# ---- the program
-
-class Program:
-    """A kernel with mutants, made from the build folder of one without."""
-
-    def __init__(self, plain: Path, work: Path) -> None:
-        self.plain, self.work = plain, work
-        self.src, self.obj, self.farm = work / "src", work / "obj", work / "farm"
-        self.kernel = work / "linux"
-        self.notes = work / "mutants.json"
-        known = json.loads(self.notes.read_text()) if self.notes.exists() else {}
-        self.bases: dict[str, int] = known.get("bases", {})
-        self.found: dict[str, list[Any]] = known.get("found", {})       # state, mutants
-        self.dropped: set[str] = set(known.get("dropped", []))
-        self.mutants: dict[int, Mutant] = {}
-        self.members = set(subprocess.run(["ar", "t", "vmlinux.a"], cwd=plain, text=True,
-                                          capture_output=True).stdout.split())
-
-    def save(self) -> None:
-        """Write down what is known."""
-        new = self.notes.with_suffix(".new")
-        new.write_text(json.dumps({"bases": self.bases, "found": self.found,
-                                   "dropped": sorted(self.dropped)}))
-        new.rename(self.notes)
-
-    def command(self, name: str) -> tuple[str, set[str]] | None:
-        """How an object is compiled, and the files of linux/ that it reads; None if it isn't."""
-        target = f"{name[:-2]}.o"
-        if target not in self.members:
-            return None
-        here = os.getcwd()
-        os.chdir(self.plain)
-        try:
-            command, read = fast.command_of(target)
-        except fast.Kbuild:
-            return None
-        finally:
-            os.chdir(here)
-        return fast.words_of(command), {os.path.relpath(f, LINUX) for f in read
-                                        if f.startswith(f"{LINUX}/")}
-
-    def find(self, lines: dict[str, dict[int, str]]) -> dict[str, int]:
-        """Find the mutants of all lines, and return how many lines of each topic have no code
-        in this kernel's objects."""
-        commands = {name: found for name in lines if name.endswith(".c") and
-                    not OUTSIDE.match(name) and (found := self.command(name))}
-        self.commands = {name: command for name, (command, _) in commands.items()}
-        units: dict[str, list[str]] = {name: [name] for name in commands}
-        for name in lines:
-            if name.endswith(".h") and not OUTSIDE.match(name):
-                user = next((c for c, (_, read) in commands.items() if name in read), None)
-                if user:
-                    units[user].append(name)
-        jobs = []
-        for unit, files in units.items():
-            state = digest(*(digest((LINUX / f).read_bytes()) for f in files), self.commands[unit],
-                           Path(mutate.__file__).read_bytes())
-            if self.found.get(unit, [""])[0] != state:
-                jobs.append((unit, state, mutate.flags(self.commands[unit], self.plain), files))
-        if jobs:
-            say(f"looking for places to break in {len(jobs)} files")
-            mutate.cindex()
-        with ProcessPoolExecutor(os.cpu_count()) as pool:
-            for (unit, state, _, _), found in zip(jobs, pool.map(find_in, jobs)):
-                self.found[unit] = [state, found]
-                self.dropped -= {m.key() for of in found.values() for m in of}
-        absent: Counter[str] = Counter()
-        seen = {name for files in units.values() for name in files}
-        for name, of in lines.items():
-            absent.update(topic for topic in of.values() if name not in seen)
-        self.mutants = {}
-        for unit in units:
-            for name, found in self.found[unit][1].items():
-                base = self.bases.setdefault(name, STRIDE * (1 + len(self.bases)))
-                for number, fields in enumerate(found, base):
-                    mutant = from_json(fields)
-                    if mutant.line in lines.get(name, {}):
-                        self.mutants[number] = mutant
-        self.save()
-        return dict(absent)
-
-    def in_file(self, name: str) -> list[tuple[int, Mutant]]:
-        """A file's mutants with their numbers, without those that don't compile."""
-        return [(n, m) for n, m in self.mutants.items()
-                if m.file == name and m.key() not in self.dropped]
-
-    def build(self) -> None:
-        """Make the program; mutants that don't compile or link are dropped.
-
-        Raises:
-            Fatal: it can't be made.
-        """
-        names = sorted({m.file for m in self.mutants.values()})
-        for tries in range(12):
-            self.write_sources(names)
-            bad = self.compile(list(self.commands))
-            if not bad:
-                bad = self.link()
-            if not bad:
-                return self.save()
-            self.dropped |= bad
-            say(f"{len(bad)} mutants don't compile or link: left out")
-            self.save()
-        raise Fatal("the mutated kernel doesn't build after 12 tries; see the compiler's words in "
-                    f"{self.work}/words")
-
-    def write_sources(self, names: Iterable[str]) -> None:
-        """Have copies of the files with their mutants in src/, and no others."""
-        names = set(names)
-        self.texts: dict[str, str] = {}
-        for name in names:
-            text = (LINUX / name).read_bytes().decode("latin-1")
-            self.texts[name] = mutate.write(text, self.in_file(name))
-        for path in list(self.src.rglob("*.[ch]")):
-            if str(path.relative_to(self.src)) not in names:
-                path.unlink()
-        for name, text in self.texts.items():
-            path = self.src / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            if not path.exists() or path.read_bytes().decode("latin-1") != text:
-                path.write_bytes(text.encode("latin-1"))
-
-    def compile(self, names: Sequence[str]) -> set[str]:
-        """Compile objects anew whose sources are other ones; the keys of mutants that can't be."""
-        headers = digest(*(f"{n}{t}" for n, t in sorted(self.texts.items()) if n.endswith(".h")))
-        self.objects: dict[str, Path] = {}
-        todo = []
-        for name in names:
-            if name not in self.texts and not headers:
-                continue
-            out = self.obj / f"{name[:-2]}.o"
-            self.objects[f"{name[:-2]}.o"] = out
-            state = digest(self.texts.get(name, ""), headers, self.commands[name])
-            stamp = out.with_suffix(".state")
-            if not out.exists() or not stamp.exists() or stamp.read_text() != state:
-                todo.append((name, out, stamp, state))
-        if len(todo) > 4:
-            say(f"compiling {len(todo)} files with mutants")
-        bad: set[str] = set()
-
-        def one(job: tuple[str, Path, Path, str]) -> set[str]:
-            name, out, stamp, state = job
-            out.parent.mkdir(parents=True, exist_ok=True)
-            out.unlink(missing_ok=True)
-            done = subprocess.run(self.compilation(name, out), shell=True, cwd=self.plain,
-                                  stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
-            if not done.returncode:
-                stamp.write_text(state)
-                return set()
-            words = done.stderr.decode(errors="replace")
-            with (self.work / "words").open("a") as file:
-                file.write(words)
-            return self.guilty(words, name)
-
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            for keys in pool.map(one, todo):
-                bad |= keys
-        return bad
-
-    def compilation(self, name: str, out: Path) -> str:
-        """The command that compiles a mutated file: Kbuild's, with other paths."""
-        words = self.commands[name].removeprefix("ccache ")
-        words = re.sub(r" -Wp,-MMD,\S+| -g\S*(?= )| -o \S+", "", words)
-        source = self.src / name if name in self.texts else LINUX / name
-        words = words.replace(f" {LINUX / name}", f" -o {out} {source}")
-        first = [f"-I{self.src}/{folder}" for folder in ("arch/um/include", "include")] \
-            if "-nostdinc" in words else []
-        # What a copy includes that lies beside the original
-        beside = [f"-iquote {(LINUX / n).parent}" for n in
-                  [name, *(n for n in self.texts if n.endswith(".h") and "include/" not in n)]]
-        return words.replace("gcc ", " ".join(["gcc -w", *first, *dict.fromkeys(beside), ""]), 1)
-
-    def guilty(self, words: str, name: str) -> set[str]:
-        """The mutants that a compiler complains about.
-
-        Raises:
-            Fatal: about none of them.
-        """
-        place = re.escape(str(self.src)) + r"/(\S+?):(\d+)"
-        for pattern in (f"^{place}:\\d+: error:", place):
-            hit = {(file, int(line)) for file, line in re.findall(pattern, words, re.M)}
-            for first in (lambda m: m.lines[0], lambda m: m.around):
-                keys = {m.key() for _, m in self.live() for file, line in hit
-                        if m.file == file and first(m) <= line <= m.lines[1]}
-                if keys:
-                    return keys
-        keys = {m.key() for _, m in self.in_file(name)}
-        if not keys:
-            raise Fatal(f"{name} doesn't compile: {words.strip().splitlines()[-1]}")
-        say(f"notice: {name} with mutants doesn't compile, and the compiler names no line of them")
-        return keys
-
-    def live(self) -> list[tuple[int, Mutant]]:
-        """The mutants that are in the program."""
-        return [(n, m) for n, m in self.mutants.items() if m.key() not in self.dropped]
-
-    def link(self) -> set[str]:
-        """Link the program in a folder of hard links; the mutants that need what isn't there."""
-        variable = self.obj / "uml_mutant.o"
-        state = digest(*(p.stat().st_mtime_ns for p in sorted(self.objects.values())),
-                       (self.plain / "linux").stat().st_mtime_ns, VARIABLE)
-        stamp = self.work / "link.state"
-        if self.kernel.exists() and stamp.exists() and stamp.read_text() == state:
-            return set()
-        source = variable.with_suffix(".c")
-        source.write_text(VARIABLE)
-        subprocess.run(["gcc", "-O2", "-mcmodel=large", "-fno-PIE", "-fno-stack-protector", "-c",
-                        "-o", variable, source], check=True)
-        shutil.rmtree(self.farm, ignore_errors=True)
-        subprocess.run(["cp", "-al", self.plain, self.farm], check=True)
-        for name, path in {**self.objects, "uml_mutant.o": variable}.items():
-            (self.farm / name).unlink(missing_ok=True)
-            os.link(path, self.farm / name)
-        archive = self.farm / "vmlinux.a"
-        content = archive.read_bytes()
-        archive.unlink()
-        archive.write_bytes(content)
-        subprocess.run(["ar", "qDPST", "vmlinux.a", "uml_mutant.o"], cwd=self.farm, check=True)
-        here = os.getcwd()
-        os.chdir(self.farm)
-        try:
-            kallsyms, old = fast.Build.kallsyms(), b""
-            for _ in range(5):
-                done = self.shell("kallsymso=$1; vmlinux_link vmlinux.auto", kallsyms)
-                if done.returncode:
-                    return self.unresolved(done.stderr.decode(errors="replace"))
-                now = subprocess.run(["nm", "-n", "vmlinux.auto"], stdout=subprocess.PIPE,
-                                     check=True).stdout
-                if old and fast.move_kallsyms(Path("vmlinux.auto"), old, now):
-                    break
-                old, kallsyms = now, ".tmp_auto.kallsyms.o"
-                done = self.shell("mksysmap vmlinux.auto .tmp_auto.syms; "
-                                  "kallsyms .tmp_auto.syms .tmp_auto.kallsyms")
-            else:
-                raise Fatal("the mutated kernel's kallsyms don't settle")
-            os.replace("vmlinux.auto", self.kernel)
-        finally:
-            os.chdir(here)
-        shutil.rmtree(self.farm)
-        stamp.write_text(state)
-        return set()
-
-    @staticmethod
-    def shell(script: str, *args: str) -> subprocess.CompletedProcess[bytes]:
-        """A piece of link-vmlinux.sh, see scripts/kernel/fast.py."""
-        return subprocess.run(["bash", "-c", fast.LINK + script, "-", *args],
-                              stdin=subprocess.DEVNULL, capture_output=True,
-                              env={**os.environ, "GLIBC_TUNABLES": fast.MALLOC})
-
-    def unresolved(self, words: str) -> set[str]:
-        """The mutants of functions that need something that the compiler had left out."""
-        (self.work / "words").write_text(words)
-        keys: set[str] = set()
-        for target, function in re.findall(r"(\S+)\.o: in function [`'](\w+)", words):
-            mine = [m for _, m in self.live() if m.file == f"{target}.c"]
-            keys |= {m.key() for m in mine if m.function == function} or \
-                {m.key() for m in mine if m.operator in ("condition", "logic")}
-        if not keys:
-            raise Fatal(f"the mutated kernel doesn't link: {words.strip()[-300:]}")
-        return keys
-
-
-def find_in(job: tuple[str, str, list[str], list[str]]) -> dict[str, list[Mutant]]:
-    """mutate.find() for a pool."""
-    unit, _, arguments, files = job
-    return mutate.find(LINUX / unit, arguments, {name: LINUX / name for name in files})
-
-
-def from_json(fields: Sequence[Any]) -> Mutant:
-    """A mutant as json kept it."""
-    mutant = Mutant(*fields)
-    return mutant._replace(lines=(mutant.lines[0], mutant.lines[1]),
-                           wraps=[mutate.Wrap(*w) for w in mutant.wraps])
-
-
 # ---- which tests
-
-def executing(measured: Measured, mutants: Iterable[Mutant]) -> dict[str, set[str]]:
-    """The tests that execute each mutant's lines, by its key.
-
-    Where the compiler has left nothing of the lines, it is those of the statement, else of
-    the function around.
-    """
-    users: dict[str, dict[int, set[str]]] = {}
-    for test, files in measured.tests.items():
-        for name, executed in files.items():
-            of = users.setdefault(name, {})
-            for number in executed:
-                of.setdefault(number, set()).add(test)
-    mutants = list(mutants)
-    names = sorted({m.file for m in mutants})
-    since = diff(measured.tree, *names) if names else {}
-    result = {}
-    for mutant in mutants:
-        name, moved = mutant.file, since.get(mutant.file, [])
-        code, of = set(measured.lines.get(name, ())), users.get(name, {})
-        for first in (mutant.lines[0], mutant.around):
-            lines = carry((first, mutant.lines[1] + 1), moved)
-            if lines & code:
-                break
-        else:
-            lines = {n for one, two in measured.functions.get(name, ())
-                     if not lines.isdisjoint(range(one, two + 1)) for n in range(one, two + 1)}
-        result[mutant.key()] = set().union(*(of.get(n, ()) for n in lines))
-    return result
-
 
 def choose(tests: set[str], times: dict[str, float], seconds: float) -> list[str]:
     """The shortest of some tests, up to a number of them and of seconds together."""
@@ -524,44 +191,79 @@ def limit(tests: Iterable[str], times: dict[str, float]) -> int:
     return math.ceil(2 + 5 * max((times.get(t, 10.0) for t in tests), default=1))
 
 
-class Baseline:
-    """Which tests pass, and how long they take, in the program without a mutant."""
+class Reach:
+    """Which tests pass without a mutant, how long they take, and what they reach.
 
-    def __init__(self, work: Path, kernel: Path, args: list[str]) -> None:
-        self.path, self.kernel, self.args = work / "times.json", kernel, args
-        known = json.loads(self.path.read_text()) if self.path.exists() else {}
-        self.times: dict[str, float] = known.get("times", {})
-        self.failed: dict[str, str] = {}
+    What is known of an earlier program says where to look in the next one.
+    """
 
-    def measure(self, tests: Iterable[str], again: bool) -> None:
-        """Run tests, some in each guest; those that fail are noted, and said.
+    def __init__(self, path: Path, state: str) -> None:
+        self.path = path
+        known = json.loads(path.read_text()) if path.exists() else {}
+        self.old: dict[str, Any] = known.get("old", {})     # as below, of earlier programs
+        self.tests: dict[str, Any] = known.get("tests", {})
+        if known.get("state") != state:
+            self.old, self.tests = {**self.old, **self.tests}, {}
+        self.state = state
+        self.times = {t: of["seconds"] for t, of in {**self.old, **self.tests}.items()}
+
+    def candidates(self, places: set[str], tests: Iterable[str]) -> list[str]:
+        """The tests that may reach one of some functions: all, but those that are known
+        not to, if some are known to.
 
         Args:
-            again: all of them, not only those whose times aren't known.
+            places: as Mutant.place() says them.
         """
-        todo = sorted((t for t in tests if again or t not in self.times),
-                      key=lambda t: (self.times.get(t, 1.0), t))
-        jobs = {}
-        groups = max(1, min(len(todo), len(todo) // 10 + 1))
-        for number in range(groups):
-            part = todo[number::groups]
-            jobs[str(number)] = Job(self.kernel, [*self.args, "mutant=0"], part,
-                                    max(60, limit(part, self.times)))
-        if todo:
-            say(f"running {len(todo)} tests without a mutant")
-        left: list[str] = []
-        for number, outcome in run_jobs(jobs):
-            part = jobs[number].tests
-            self.times.update(outcome.times)
-            if outcome.by:
-                failed = next((t for t in part if t not in outcome.times), outcome.by) \
-                    if outcome.by not in part else outcome.by
-                self.failed[failed] = outcome.by
-                say(f"notice: without a mutant fails: {outcome.by}; not used")
-                left += [t for t in part if t not in outcome.times and t != failed]
-        if left:
-            self.measure(left, again=True)
-        self.path.write_text(json.dumps({"times": self.times}))
+        tests = list(tests)
+        for place in places:
+            if not any(place in of["places"] for of in self.old.values()):
+                return tests
+        return [t for t in tests if t not in self.old or places & set(self.old[t]["places"])]
+
+    def measure(self, tests: Iterable[str], kernel: Path, args: list[str],
+                mutants: dict[int, Mutant]) -> None:
+        """Run tests, each in a guest of its own, that haven't been with this program."""
+        todo = sorted((t for t in tests if t not in self.tests),
+                      key=lambda t: -self.times.get(t, 1.0))
+        if not todo:
+            return
+        say(f"running {len(todo)} tests without a mutant")
+        with tempfile.TemporaryDirectory(prefix="uml-mm-") as folder:
+            jobs = {}
+            for number, test in enumerate(todo):
+                notes = Path(folder, str(number))
+                with notes.open("wb") as file:
+                    file.truncate(NUMBERS)
+                jobs[test] = Job(kernel, [*args, *BOOTS.get(test, "").replace("ROOT", "").split(),
+                                          "mutant=0", f"reached={notes}"],
+                                 ["list"] if test in BOOTS else [test], 120)
+            for done, (test, outcome) in enumerate(run_jobs(jobs), 1):
+                notes = Path(jobs[test].args[-1].partition("=")[2])
+                data = notes.read_bytes()
+                notes.unlink()
+                reached = [n for n in mutants if data[n]]
+                if outcome.by:
+                    say(f"notice: {test} fails without a mutant, so it isn't used: {outcome.by}")
+                self.times[test] = outcome.times.get(test, outcome.seconds)
+                self.tests[test] = {
+                    "seconds": round(self.times[test], 3), "failed": outcome.by,
+                    "reached": reached, "places": sorted({mutants[n].place() for n in reached})}
+                if done % 20 == 0 or done == len(jobs):
+                    self.save()
+
+    def save(self) -> None:
+        """Write down what is known."""
+        new = self.path.with_suffix(".new")
+        new.write_text(json.dumps({"state": self.state, "old": self.old, "tests": self.tests}))
+        new.rename(self.path)
+
+    def reaching(self) -> dict[int, set[str]]:
+        """The tests that reach each mutant, without those that fail."""
+        result: dict[int, set[str]] = {}
+        for test, of in self.tests.items():
+            for number in of["reached"] if not of["failed"] else ():
+                result.setdefault(number, set()).add(test)
+        return result
 
 
 # ---- results
@@ -614,15 +316,22 @@ def read_results(path: Path, state: str) -> dict[str, dict[str, Any]]:
     return found
 
 
-def report(records: Sequence[dict[str, Any]], equal: dict[str, int], untried: dict[str, str]) -> None:
-    """Print survivors and scores."""
+def report(records: Sequence[dict[str, Any]], equal: dict[str, int],
+           untried: dict[str, str]) -> None:
+    """Print survivors and scores.
+
+    Args:
+        records: a result each, see note() in command().
+        equal: how many of each topic are known to be equivalent.
+        untried: of a topic, how many weren't tried and why.
+    """
     topics = sorted({r["topic"] for r in records} | set(equal))
     for record in sorted(records, key=lambda r: (r["topic"], r["file"], r["line"])):
         if record["by"]:
             continue
         tests = record["tests"]
         ran = f"{len(tests)} tests ran: {' '.join(tests[:6])}{' ...' if len(tests) > 6 else ''}" \
-            if tests else "no test executes it"
+            if tests else "no test reaches it"
         print(f"{record['topic']}: survived: linux/{record['file']}:{record['line']} "
               f"(mutant={record['number']})\n  {record['key']}\n  {ran}")
     for topic in [*topics, "all"] if len(topics) > 1 else topics:
@@ -632,7 +341,7 @@ def report(records: Sequence[dict[str, Any]], equal: dict[str, int], untried: di
         silent = sum(not r["by"] and not r["tests"] for r in mine)
         print(f"# {topic}: {caught} of {len(mine)} caught, {100 * caught / (len(mine) or 1):.1f} % "
               f"({100 * low:.1f} to {100 * high:.1f}), {len(mine) - caught - silent} survived, "
-              f"{silent} not executed, "
+              f"{silent} not reached, "
               f"{sum(equal.values()) if topic == 'all' else equal.get(topic, 0)} equivalent"
               f"{'; ' + untried[topic] if untried.get(topic) else ''}")
 
@@ -647,16 +356,13 @@ def command() -> int:
     parser.add_argument("--append", default="", metavar="ARGS", help="more kernel arguments")
     parser.add_argument("--count", default="all", help="a random sample of so many; or all")
     parser.add_argument("--seed", type=int, default=1, help="of the sample")
-    parser.add_argument("--seconds", type=float, default=8, help="of tests for each mutant, at most")
+    parser.add_argument("--seconds", type=float, default=8, help="of tests for a mutant, at most")
     parser.add_argument("what", nargs="?", default="", help="a topic, 'changed', or a file")
     json_option(parser)
     options = parser.parse_args()
     if options.count != "all" and not options.count.isdigit():
         raise Fatal(f"AUTO={options.count}: how many mutants? A number, or all")
     mutate.cindex()
-    measured = load(MEASURED)
-    if not measured:
-        raise Fatal("which test executes which line isn't known yet: `make coverage` measures it")
     equal = equivalents()
     plain = options.kernel.resolve().parent
     work = BUILD / "auto" / plain.name
@@ -692,32 +398,23 @@ def command() -> int:
                 say(f"notice: tests/mutants/equivalent has one that isn't there: {key}")
     say(f"{len(keys)} of {len(numbers)} mutants")
 
-    tests = executing(measured, (program.mutants[numbers[key]] for key in keys))
-    present = set(testlist.names(options.rootfs))
     args = [*machine.hostfs(options.rootfs), *options.append.split()]
-    state = digest(digest(program.kernel.read_bytes()), options.append, options.seconds, *(
+    state = digest(digest(program.kernel.read_bytes()), options.append, *(
         digest(p.read_bytes()) for p in sorted((options.rootfs / "bin").iterdir()) if p.is_file()))
+    reach = Reach(work / "reach.json", state)
+    tests = [*testlist.names(options.rootfs), *(b for b in BOOTS if "ROOT" in BOOTS[b])]
+    if options.what:
+        tests = reach.candidates({program.mutants[numbers[key]].place() for key in keys}, tests)
+    reach.measure(tests, program.kernel, args, program.mutants)
+    reaching = reach.reaching()
     results = work / "results.jsonl"
+    state = digest(state, options.seconds)
     known = read_results(results, state)
-    baseline = Baseline(work, program.kernel, args)
-    checked = work / "checked.json"
-    passed = json.loads(checked.read_text()) if checked.exists() else {}
-    if passed.get("state") != state:
-        passed = {"state": state, "tests": [], "failed": {}}
-    # Those whose times aren't known first, then those that will be used, with this program
-    everything = {t for of in tests.values() for t in of} & present
-    baseline.measure(everything, again=False)
-    chosen = {key: choose((tests[key] & present) - set(passed["failed"]), baseline.times,
-                          options.seconds) for key in keys}
-    used = {t for of in chosen.values() for t in of} - set(passed["tests"])
-    baseline.measure(used, again=True)
-    passed["tests"] += sorted(used - set(baseline.failed))
-    passed["failed"].update(baseline.failed)
-    checked.write_text(json.dumps(passed))
 
     jobs = {}
     begin = time.monotonic()
-    fastest = sorted(baseline.times, key=lambda t: baseline.times[t])[:3]
+    fastest = choose({t for t, of in reach.tests.items() if not of["failed"]} - set(BOOTS),
+                     reach.times, 0.5)
     records: list[dict[str, Any]] = []
     with results.open("a") as file:
         def note(key: str, by: str, ran: list[str], seconds: float) -> None:
@@ -730,20 +427,18 @@ def command() -> int:
             file.flush()
 
         for key in keys:
-            names = [t for t in chosen[key] if t not in passed["failed"]]
-            more: list[str] = []
-            if not names and (boots := tests[key] & set(BOOTS)):
-                names = fastest
-                if "(boot)" not in boots:
-                    more = BOOTS[min(boots)].replace("ROOT", "").split()
+            users, more = reaching.get(numbers[key], set()), ""
+            names = choose(users - set(BOOTS), reach.times, options.seconds)
+            if users and not names:         # another way to boot
+                names, more = fastest, BOOTS[min(users)].replace("ROOT", "")
             if key in known:
                 records.append({**known[key], "number": numbers[key], "topic": topic_of[key],
                                 "line": program.mutants[numbers[key]].line})
             elif not names:
                 note(key, "", [], 0)
             else:
-                jobs[key] = Job(program.kernel, [*args, *more, f"mutant={numbers[key]}"], names,
-                                limit(names, baseline.times))
+                jobs[key] = Job(program.kernel, [*args, *more.split(), f"mutant={numbers[key]}"],
+                                names, limit(names, reach.times))
         for done, (key, outcome) in enumerate(run_jobs(jobs), 1):
             note(key, outcome.by, jobs[key].tests, outcome.seconds)
             if done % 50 == 0:

@@ -3,10 +3,12 @@
 
 libclang parses a file with the flags of its object; what it says is taken only where the
 text agrees, so that nothing from the inside of a macro is touched. Each mutant is some text
-around a piece of the source, with a test of a global variable (a mutant schema):
+around a piece of the source (a mutant schema):
 
-    if (a < b)       if ((!!(a < (b) + (uml_mutant == 8)) != (uml_mutant == 7)))
-    put(x);          { if (uml_mutant != 9) put(x); }
+    if (a < b)       if ((!!(a < ((b) + UML_IS(8))) != UML_IS(7)))
+    put(x);          { if ((!UML_IS(9))) put(x); }
+
+where UML_IS(n) is whether a global variable has this value.
 
 The text stays on its lines, so that what a compiler says of a line is said of its mutants.
 Assertions, messages and tracepoints aren't mutated: no test can tell.
@@ -26,14 +28,21 @@ from typing import Any, NamedTuple
 
 from scripts.common import Fatal
 
-VARIABLE = "uml_mutant"
-IS = f"({VARIABLE} == @)"           # @ stands for the mutant's number
-IS_NOT = f"({VARIABLE} != @)"
+IS = "UML_IS(@)"            # @ stands for the mutant's number
+IS_NOT = "(!UML_IS(@))"
+# In front of each file with mutants. What is reached is noted, to know which tests do.
+HEAD = """#ifndef __ASSEMBLY__
+extern int uml_mutant; extern unsigned char uml_reached[];
+#define UML_IS(n) (uml_reached[n] = 1, uml_mutant == (n))
+#endif
+#line 1
+"""
 # Calls of which nobody sees whether they are there
 SILENT = re.compile(r"_*(VM_|WARN|BUG|BUILD_BUG|DEBUG_|CREATE_|TRACE_|pr_|printk|os_(warn|info)|"
                     r"dev_(warn|dbg)|panic|lockdep_|might_|trace_|dump_|kunit|KUNIT|cond_resched|"
                     r"prefetch|mmap_assert|count_\w*event|kmsan_|kasan_|static_assert|ASSERT|"
-                    r"sizeof|typeof|offsetof|container_of|__builtin_(constant|types|choose)|mark_page|pagetable_dtor_nop)")
+                    r"sizeof|typeof|offsetof|container_of|"
+                    r"__builtin_(constant|types|choose))")
 COUNTS = re.compile(r"(^|_)(get|put|inc|dec|unref|add|sub|grab|drop)(_|$)|(get|put|drop|grab)$")
 BARRIER = re.compile(r"(smp_|dma_)?(mb|rmb|wmb)|smp_mb__\w+|barrier(_data)?|smp_store_mb|"
                      r"smp_acquire\w+")
@@ -72,7 +81,12 @@ class Mutant(NamedTuple):
 
     def key(self) -> str:
         """What stays the same when lines are moved."""
-        return f"{self.file} {self.function}() {self.operator}: {self.old} => {self.new or 'nothing'}"
+        return (f"{self.file} {self.function}() {self.operator}: {self.old} => "
+                f"{self.new or 'nothing'}")
+
+    def place(self) -> str:
+        """The function that it is in."""
+        return f"{self.file} {self.function}"
 
 
 def masked(text: str) -> str:
@@ -329,7 +343,7 @@ class Finder:
         for (name, arguments), places in pairs.items():
             if re.search(r"unlock|^up_|enable$|restore$", name):
                 continue
-            other = name.replace("irqsave", "irqrestore").replace("local_irq_save", "local_irq_restore")
+            other = re.sub(r"irqsave$|irq_save$", lambda m: m[0].replace("save", "restore"), name)
             other = re.sub(r"^down_", "up_", re.sub(r"disable$", "enable", re.sub(
                 r"lock(?=_|$)", "unlock", other, count=1)))
             partners = pairs.get((other, arguments), [])
@@ -408,18 +422,17 @@ class Finder:
         elif operator in ("<", "<=", ">", ">="):
             less = operator in ("<", ">=")
             target = right if less else left
+            other = operator[0] + "=" * (len(operator) == 1)
             file.add("relation", around, [Wrap(*target, "((", f") + {IS})")],
-                     f"{code[slice(*left)]} {operator.replace('=', '') + '=' * ('=' not in operator)}"
-                     f" {code[slice(*right)]}", shown=whole)
+                     f"{code[slice(*left)]} {other} {code[slice(*right)]}", shown=whole)
         elif operator in ("+", "-", "*", "/", "<<", ">>"):
             file.add("arithmetic", around, [Wrap(*whole, "((", f") + {IS})")],
                      f"{code[slice(*whole)]} + 1")
         elif operator == "|":
             for operand in (left, right):
                 if "|" not in code[slice(*operand)]:
-                    rest = right if operand == left else left
                     file.add("flag", around, [Wrap(*operand, f"({IS} ? 0 : (", "))")],
-                             f"without {code[slice(*operand)]}", shown=whole if rest else None)
+                             f"without {code[slice(*operand)]}", shown=whole)
 
     def silent(self, at: int) -> bool:
         """Whether a place is among the arguments of something that no test sees."""
@@ -521,5 +534,4 @@ def write(text: str, mutants: Iterable[tuple[int, Mutant]]) -> str:
         result.append(piece)
         at = skipped.get(place, at)
     result.append(text[at:])
-    return "".join(["#ifndef __ASSEMBLY__\n", f"extern int {VARIABLE};\n", "#endif\n",
-                    "#line 1\n", *result])
+    return HEAD + "".join(result)
