@@ -111,7 +111,7 @@ def wanted_lines(what: str, lines: dict[str, dict[int, str]]) -> dict[str, dict[
 def choose(tests: set[str], times: dict[str, float], seconds: float) -> list[str]:
     """The shortest of some tests, up to a number of them and of seconds together."""
     chosen: list[str] = []
-    for test in sorted(tests, key=lambda t: (times.get(t, 1.0), t)):
+    for test in sorted(tests, key=lambda t: (float(times.get(t, 1)), t)):
         seconds -= times.get(test, 1.0)
         if chosen and (seconds < 0 or len(chosen) == TESTS):
             break
@@ -373,7 +373,7 @@ def command() -> int:
     wanted = wanted_lines(options.what, lines)
     program = Program(plain, work)
     absent = program.find({name: {**lines.get(name, {}), **wanted.get(name, {})}
-                           for name in {*lines, *wanted}})
+                           for name in sorted({*lines, *wanted})})
     program.build()
 
     topic_of = {key: wanted[m.file][m.line] for m in program.mutants.values()
