@@ -14,6 +14,7 @@ program and tests isn't run again.
 from __future__ import annotations
 
 import argparse
+import fcntl
 import json
 import math
 import multiprocessing
@@ -116,8 +117,10 @@ def choose(tests: set[str], times: dict[str, float], seconds: float,
     """
     own = topic.removesuffix("-ref").removesuffix("-refs").replace("-", "_") + "_"
     chosen: list[str] = []
-    for test in sorted(tests, key=lambda t: (
-            float(times.get(t, 1)) / (4 if t.startswith(own) else 1), t)):
+    def cost(test: str) -> tuple[float, str]:
+        return times.get(test, 1.0) / (4 if test.startswith(own) else 1), test
+
+    for test in sorted(tests, key=cost):
         seconds -= times.get(test, 1.0)
         if chosen and (seconds < 0 or len(chosen) == TESTS):
             break
@@ -374,6 +377,11 @@ def command() -> int:
     work = BUILD / "auto" / plain.name
     work.mkdir(parents=True, exist_ok=True)
     smp = "ncpus=" in options.append
+    lock = (work / "lock").open("w")
+    try:        # the program is replaced, and its numbers are others
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        raise Fatal(f"another one is at work in {os.path.relpath(work)}") from None
 
     lines = series_lines(work)
     wanted = wanted_lines(options.what, lines)

@@ -46,10 +46,12 @@ SILENT = re.compile(r"_*(VM_|WARN|BUG|BUILD_BUG|DEBUG_|CREATE_|TRACE_|pr_|printk
 COUNTS = re.compile(r"(^|_)(get|put|inc|dec|unref|add|sub|grab|drop)(_|$)|(get|put|drop|grab)$")
 BARRIER = re.compile(r"(smp_|dma_)?(mb|rmb|wmb)|smp_mb__\w+|barrier(_data)?|smp_store_mb|"
                      r"smp_acquire\w+")
-LOCK = re.compile(r"\w*(lock|down|local_irq|preempt)_?\w*")
+LOCK = re.compile(r"(^|_)(lock|disable|down|save)(_|irq|$)")
+UNLOCK = re.compile(r"(^|_)(unlock|enable|up|restore)(_|irq|$)")
 # What does nothing on one CPU without preemption
 SMP_ONLY = re.compile(r"(raw_)?spin_(un)?lock|rcu_read_(un)?lock|preempt_(dis|en)able|"
                       r"pte_unmap(_unlock)?|" + BARRIER.pattern)
+LOCKING = re.compile(r"^\w+ = (p[mu]d_lock|pte_lockptr)\(")     # its result is for the unlock
 SIMPLE = re.compile(r"[&*]?[A-Za-z_]\w*(?:(?:->|\.)\w+|\[\w+\])*|\d+\w*")
 NOISE = re.compile(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'', re.S)
 OPENING, CLOSING = "([{", ")]}"
@@ -293,7 +295,8 @@ class Finder:
                 self.call(m[1], one_line(code[start + m.end():span[1] - 1]), whole)
         elif whole and kind in (k.BINARY_OPERATOR, k.COMPOUND_ASSIGNMENT_OPERATOR,
                                 k.UNARY_OPERATOR):
-            self.file.add("statement", start, [Wrap(*whole, f"{{ if {IS_NOT} ", " }")], "")
+            self.file.add("statement", start, [Wrap(*whole, f"{{ if {IS_NOT} ", " }")], "",
+                          smp=bool(LOCKING.search(code[slice(*whole)])))
         for child in children:
             self.expression(child, start)
         if kind == k.CALL_EXPR:
@@ -320,11 +323,7 @@ class Finder:
 
     def call(self, name: str, arguments: str, whole: tuple[int, int]) -> None:
         """A call, or a macro, whose result nobody wants."""
-        if m := re.fullmatch(r"(\w*?)(lock|disable|down|save)(\w*)", name):
-            if LOCK.fullmatch(name) and not m[1].endswith(("un", "try", "b")):
-                self.file.pairs.setdefault((name, arguments), []).append(whole)
-                return
-        if re.search(r"unlock|^up_|enable$|restore$", name):
+        if LOCK.search(name) or UNLOCK.search(name):
             self.file.pairs.setdefault((name, arguments), []).append(whole)
             return
         operator = "barrier" if BARRIER.fullmatch(name) else \
@@ -341,11 +340,11 @@ class Finder:
         """Mutants without a lock, and all that unlock it in this function."""
         pairs = self.file.pairs
         for (name, arguments), places in pairs.items():
-            if re.search(r"unlock|^up_|enable$|restore$", name):
+            if not LOCK.search(name):
                 continue
             other = re.sub(r"irqsave$|irq_save$", lambda m: m[0].replace("save", "restore"), name)
-            other = re.sub(r"^down_", "up_", re.sub(r"disable$", "enable", re.sub(
-                r"lock(?=_|$)", "unlock", other, count=1)))
+            other = re.sub(r"(^|_)lock(?=_|$)", r"\1unlock", other, count=1)
+            other = re.sub(r"^down_", "up_", re.sub(r"disable$", "enable", other))
             partners = pairs.get((other, arguments), [])
             self.file.add("lock", places[0][0], [
                 Wrap(*place, f"{{ if {IS_NOT} ", " }") for place in [*places, *partners]],
