@@ -54,6 +54,9 @@ void save_coverage(void);
 void start_trace(void);
 void save_trace(void);
 
+/* leaks.c: kB of memory that is neither free nor counted, more than at the last call */
+long leaked(void);
+
 /* khugepaged.c: keep it asleep unless a test wakes it */
 void quiet_khugepaged(void);
 /* How often it has been through all there is to scan; -1 without it */
