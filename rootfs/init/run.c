@@ -26,6 +26,7 @@ struct run {
 	int nr_expected;
 	int nr_splats;
 	bool quiet;		/* its messages aren't on the console */
+	bool keeps;		/* the kernel keeps memory of it for good, each time */
 	char skip[256];
 };
 
@@ -83,7 +84,8 @@ static void read_kmsg(struct run *run)
 /* One line of a test's output: indent it, and note what it tells init. */
 static void take_line(struct run *run, const char *line)
 {
-	static const char expects[] = "# expects-splat: ", quiet[] = "# quiet-console";
+	static const char expects[] = "# expects-splat: ", quiet[] = "# quiet-console",
+		keeps[] = "# keeps-memory: ";
 	const char *p;
 
 	printf("  %s\n", line);
@@ -93,6 +95,7 @@ static void take_line(struct run *run, const char *line)
 			 sizeof(run->expected[0]), "%s",
 			 line + strlen(expects));
 	run->quiet |= !strcmp(line, quiet);
+	run->keeps |= !strncmp(line, keeps, strlen(keeps));
 	p = strstr(line, "# SKIP ");
 	if (p)
 		snprintf(run->skip, sizeof(run->skip), "%s", p + 7);
@@ -302,7 +305,7 @@ static enum verdict run_once(const struct test *t, struct run *run)
 /*
  * Run a test, and say how it went. A test after which there is less memory than before,
  * without a counter that says what for, runs again: the first time it may have been what the
- * kernel keeps for good. KUnit's don't: it keeps something of each, and warns once.
+ * kernel keeps for good.
  */
 static enum verdict run_test(const struct test *t, int nr)
 {
@@ -310,7 +313,7 @@ static enum verdict run_test(const struct test *t, int nr)
 	enum verdict verdict = run_once(t, &run);
 	long first = leaked(), again;
 
-	if (verdict == PASS && first > 0 && !strstr(t->name, "kunit")) {
+	if (verdict == PASS && first > 0 && !run.keeps) {
 		memset(&run, 0, sizeof(run));
 		verdict = run_once(t, &run);
 		again = leaked();

@@ -366,6 +366,8 @@ static inline void test_kunit(const char *suite)
 {
 	int ok, not_ok;
 
+	/* Its framework does, and some warnings that a suite waits for come once. */
+	ksft_print_msg("keeps-memory: KUnit\n");
 	kunit_run(suite, &ok, &not_ok);
 	test_min(ok, 1, "cases passed");
 	test_eq(not_ok, 0, "cases failed");

@@ -192,6 +192,8 @@ int main(void)
 
 	hvo_frames_start(2 * NR_ACTORS + 3);
 	before = memmap_pages();
+	/* Of pages that fail while they are freed; whose fault it is is unknown. */
+	ksft_print_msg("keeps-memory: pages that have failed\n");
 	kb = meminfo("HardwareCorrupted:");
 	pool_overcommit(4);
 	sh = mmap(NULL, PAGE_SIZE, PROT_READ | PROT_WRITE,
