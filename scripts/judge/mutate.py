@@ -164,8 +164,7 @@ class File:
             shown: tuple[int, int] | None = None, smp: bool = False) -> None:
         """Note a mutant, unless it is known by another expansion of a macro."""
         start, end = shown or (wraps[0].start, wraps[0].end)
-        old = one_line(self.code[start:end] if '"' in self.text[start:end]
-                       else NOISE.sub(" ", self.text[start:end]))
+        old = one_line(NOISE.sub(lambda m: " " if m[0][0] == "/" else m[0], self.text[start:end]))
         mutant = Mutant(self.name, self.function, operator, self.line(start),
                         (self.line(start), self.line(end - 1)), self.line(around), old,
                         one_line(new), smp, list(wraps))
