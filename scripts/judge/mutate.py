@@ -350,14 +350,17 @@ class Finder:
                 f"without {other}()" if partners else "", smp=bool(SMP_ONLY.fullmatch(name)))
 
     def condition(self, span: tuple[int, int], around: int, loop: bool) -> None:
-        """A condition, negated and fixed; one of a loop isn't made true for ever."""
+        """A condition, negated and fixed; one of a loop isn't made true for ever.
+
+        A fixed one counts as reached only where it makes a difference.
+        """
         code = self.file.code[slice(*span)].strip()
         if not code or re.fullmatch(r"\d+|true|false|\w*IS_ENABLED\(\w+\)|IS_BUILTIN\(\w+\)", code):
             return
         shown = f"!({one_line(code)})"
-        self.file.add("condition", around, [Wrap(*span, f"{IS_NOT} && (", ")")], "false")
+        self.file.add("condition", around, [Wrap(*span, "((", f") && {IS_NOT})")], "false")
         if not loop:
-            self.file.add("condition", around, [Wrap(*span, f"{IS} || (", ")")], "true")
+            self.file.add("condition", around, [Wrap(*span, "((", f") || {IS})")], "true")
             self.file.add("condition", around, [Wrap(*span, "(!!(", f") != {IS})")], shown)
 
     def negate(self, span: tuple[int, int], around: int) -> None:
