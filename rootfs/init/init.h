@@ -54,7 +54,7 @@ void save_coverage(void);
 void start_trace(void);
 void save_trace(void);
 
-/* leaks.c: kB of memory that is neither free nor counted, more than at the last call */
+/* leaks.c: kB of memory that is missing now and was not at the last call */
 long leaked(void);
 
 /* khugepaged.c: keep it asleep unless a test wakes it */

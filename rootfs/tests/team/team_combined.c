@@ -383,6 +383,8 @@ static void unnamed(void)
 int main(void)
 {
 	team_start(60);
+	/* One each time; which one, and whose fault it is, is unknown. */
+	ksft_print_msg("keeps-memory: a page\n");
 	restore_at_exit();
 	nohugepage();
 	deny();
