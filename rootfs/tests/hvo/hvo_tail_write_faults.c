@@ -24,6 +24,8 @@ int main(void)
 	char *p;
 
 	hvo_frames_start(10);
+	/* A thread of the kernel dies of its write. */
+	ksft_print_msg("keeps-memory: a thread that is gone\n");
 	before = memmap_pages();
 	pool_resize(2);
 	test_eq(run_case(), 0, "not optimized: pages that the case has tried");
