@@ -220,7 +220,8 @@ def test_an_earlier_program_says_where_to_look(tmp_path: Path) -> None:
     reach = reached(tmp_path, "another")
     assert reach.reaching() == {}
     assert reach.candidates({MUTANT.place()}, ["t1", "t2", "t3", "new"]) == ["t1", "t3", "new"]
-    assert reach.candidates({"mm/x.c unknown"}, ["t1", "t2"]) == ["t1", "t2"]
+    assert reach.candidates({"mm/x.c unknown"}, ["t1", "t2", "t3"]) == ["t1", "t3"]
+    assert reach.candidates({"mm/y.c unknown"}, ["t1", "t2"]) == ["t1", "t2"]
 
 
 def test_measures_what_a_test_reaches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -216,18 +216,22 @@ class Reach:
         self.state = state
         self.times = {t: of["seconds"] for t, of in {**self.old, **self.tests}.items()}
 
-    def candidates(self, places: set[str], tests: Iterable[str]) -> list[str]:
-        """The tests that may reach one of some functions: all, but those that are known
-        not to, if some are known to.
+    def candidates(self, places: set[str], tests: Sequence[str]) -> list[str]:
+        """The tests that may reach some functions: those that did, and new ones; of a
+        function that no test is known to reach those that reach its file, or all.
 
         Args:
             places: as Mutant.place() says them.
         """
-        tests = list(tests)
+        chosen = {t for t in tests if t not in self.old}
         for place in places:
-            if not any(place in of["places"] for of in self.old.values()):
-                return tests
-        return [t for t in tests if t not in self.old or places & set(self.old[t]["places"])]
+            found = {t for t, of in self.old.items() if place in of["places"]} or \
+                {t for t, of in self.old.items()
+                 if any(p.split()[0] == place.split()[0] for p in of["places"])}
+            if not found:
+                return list(tests)
+            chosen |= found
+        return [t for t in tests if t in chosen]
 
     def measure(self, tests: Iterable[str], kernel: Path, args: list[str],
                 mutants: dict[int, Mutant]) -> None:
