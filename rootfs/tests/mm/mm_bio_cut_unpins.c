@@ -25,7 +25,10 @@ static long pins_held(void)
 static int loop_device(void)
 {
 	static char data[LEN];
-	struct loop_config config = { .block_size = PAGE_SIZE };
+	struct loop_config config = {
+		.block_size = PAGE_SIZE,
+		.info.lo_flags = LO_FLAGS_AUTOCLEAR,
+	};
 	char name[32];
 	int control, nr, fd, direct;
 
