@@ -95,6 +95,8 @@ def objects(patch: Patch, variant: str, boot: bool) -> list[str]:
         target = Path(name).with_suffix(".o")
         if not name.endswith((".c", ".S")) or not (TREE / name).exists():
             continue
+        if name.startswith(("scripts/", "tools/")):
+            continue        # a program of the host, with the host's headers
         made = (out / target).exists()
         makefile = TREE / target.parent / "Makefile"    # none: another source includes it
         if not made and name not in users and makefile.exists():
