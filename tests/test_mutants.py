@@ -21,7 +21,8 @@ def test_names_tests_and_applies(patch: Path) -> None:
 
 
 def test_each_topic_has_six() -> None:
-    topics = {patch.parent for patch in PATCHES}
+    # mm/ is about what isn't the series' own.
+    topics = {patch.parent for patch in PATCHES} - {mutants.MUTANTS / "mm"}
     assert topics and all(len(list(t.glob("*.patch"))) >= 6 for t in topics)
 
 
