@@ -185,7 +185,7 @@ class Guest:
 
 
 def boot(kernel: Path, kernel_args: Iterable[str] = (), init_args: Iterable[str] = (), *,
-         timeout: int = TEST_TIMEOUT, grace: float = GRACE, stack: bool = True,
+         timeout: int = TEST_TIMEOUT, grace: float | None = None, stack: bool = True,
          cpu: int | None = None, prefix: Sequence[str] = (),
          sink: Callable[[bytes], object] = lambda data: None) -> Run:
     """Boot a guest and follow its console to the end.
@@ -194,7 +194,7 @@ def boot(kernel: Path, kernel_args: Iterable[str] = (), init_args: Iterable[str]
         kernel_args: e.g. hostfs(...), "seccomp=off", "mem=2G".
         init_args: what follows "--": test names, or another of init's verbs.
         timeout: seconds that init gives one test; the guest counts as hung
-            when its console is silent for grace seconds more.
+            when its console is silent for grace seconds more; None: GRACE.
         stack: look at a hung kernel with gdb.
         cpu: the host CPU to run on; None leaves the choice to the kernel.
         prefix: a command that runs the kernel, e.g. setpriv.
@@ -210,6 +210,7 @@ def boot(kernel: Path, kernel_args: Iterable[str] = (), init_args: Iterable[str]
         assert guest.proc.stdout
         console, ended = guest.proc.stdout.fileno(), os.pidfd_open(guest.proc.pid)
         os.set_blocking(console, False)
+        grace = GRACE if grace is None else grace
         deadline = start + timeout + grace
         searched, panicked = 0, False
         try:
