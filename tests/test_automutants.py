@@ -77,12 +77,6 @@ int main(int argc, char **argv)
 """
 
 
-@pytest.fixture(autouse=True)
-def same_folder(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The compiler is run in other folders; the next test is to find itself in this one."""
-    monkeypatch.chdir(Path(__file__).parent.parent)
-
-
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Mutant]]:

@@ -59,6 +59,12 @@ def hunks(diff: str) -> dict[str, list[Hunk]]:
     return result
 
 
+def diff(old: str, *files: str) -> dict[str, list[Hunk]]:
+    """What changed in linux/, or in some of its files, since a commit."""
+    return hunks(git("diff", "-U0", "--no-prefix", "--no-renames", "--no-ext-diff", "--no-color",
+                     old, "--", *files))
+
+
 def carry(changed: tuple[int, int], since: list[Hunk]) -> set[int]:
     """The lines of an older file that a range of lines of the newer one stands for.
 
@@ -124,10 +130,6 @@ def load(path: Path) -> Measured | None:
 
 def changed_tests(rootfs: Path) -> list[str]:
     """The tests that `T=changed` means; none if nothing changed."""
-    def diff(old: str, *files: str) -> dict[str, list[Hunk]]:
-        return hunks(git("diff", "-U0", "--no-prefix", "--no-renames", "--no-ext-diff",
-                                "--no-color", old, "--", *files))
-
     changes = diff(series.SERIES_REF)
     if not changes:
         say("nothing in linux/ changed since the series was applied: nothing to run")

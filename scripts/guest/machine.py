@@ -11,13 +11,15 @@ from __future__ import annotations
 import argparse
 import ctypes
 import os
+import queue
 import re
 import select
 import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -42,6 +44,25 @@ class Run(NamedTuple):
     output: str         # the whole console
     seconds: float      # wall time from start to end
     backtrace: str      # of the hung kernel
+
+
+class Cpus:
+    """The host's CPUs, for guests that run side by side, each on one of its own."""
+
+    def __init__(self) -> None:
+        self._free: queue.Queue[int] = queue.Queue()
+        for cpu in sorted(os.sched_getaffinity(0)):
+            self._free.put(cpu)
+        self.count = self._free.qsize()
+
+    @contextmanager
+    def one(self) -> Iterator[int]:
+        """A CPU that nobody else has meanwhile."""
+        cpu = self._free.get()
+        try:
+            yield cpu
+        finally:
+            self._free.put(cpu)
 
 
 def padded(path: Path | str, length: int) -> str:

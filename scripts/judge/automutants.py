@@ -17,19 +17,18 @@ import argparse
 import fcntl
 import json
 import math
-import multiprocessing
 import os
 import random
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from scripts.guest import machine, testlist
-from scripts.guest.changed import BOOTS, hunks
+from scripts.guest.changed import BOOTS, diff
 from scripts.guest.ktap import result_of
 from scripts.judge import coverage, mutate, mutants
 from scripts.judge.mutate import Mutant
@@ -61,12 +60,6 @@ class Outcome(NamedTuple):
 
 
 # ---- which lines
-
-def diff(old: str, *files: str) -> dict[str, Any]:
-    """What changed in linux/ since a commit, see changed.hunks()."""
-    return hunks(git("diff", "-U0", "--no-prefix", "--no-renames", "--no-ext-diff",
-                     "--no-color", old, "--", *files))
-
 
 def series_lines(work: Path) -> dict[str, dict[int, str]]:
     """coverage.series_lines(), which takes a while, kept until linux/ changes."""
@@ -159,34 +152,32 @@ class Listener:
                     raise Failed(result.name)
 
 
-def run_job(job: Job) -> Outcome:
-    """Boot a guest and see whether its tests pass."""
+def run_job(job: Job, cpu: int | None = None) -> Outcome:
+    """Boot a guest and see whether its tests pass.
+
+    Args:
+        cpu: the host's, to run on.
+    """
     start, listener = time.monotonic(), Listener()
     try:
         result = machine.boot(job.kernel, job.args, job.tests, timeout=job.timeout, grace=GRACE,
-                              stack=False, cpu=_cpu, sink=listener)
+                              stack=False, cpu=cpu, sink=listener)
         by = mutants.blame(result)
     except Failed as why:
         by = str(why)
     return Outcome(by, listener.times, time.monotonic() - start)
 
 
-_cpu: int | None = None
-
-
-def take_cpu(cpus: Any) -> None:
-    """Begin a worker: it has one of the host's CPUs."""
-    global _cpu
-    _cpu = cpus.get()
-
-
 def run_jobs(jobs: dict[str, Job]) -> Iterable[tuple[str, Outcome]]:
     """Boot guests, one on each CPU, and give what came of each."""
-    cpus = multiprocessing.Manager().Queue()
-    for cpu in (available := os.sched_getaffinity(0)):
-        cpus.put(cpu)
-    with ProcessPoolExecutor(len(available), initializer=take_cpu, initargs=(cpus,)) as pool:
-        futures = {pool.submit(run_job, job): key for key, job in jobs.items()}
+    cpus = machine.Cpus()
+
+    def one(job: Job) -> Outcome:
+        with cpus.one() as cpu:
+            return run_job(job, cpu)
+
+    with ThreadPoolExecutor(cpus.count) as pool:
+        futures = {pool.submit(one, job): key for key, job in jobs.items()}
         try:
             for future in as_completed(futures):
                 yield futures[future], future.result()

@@ -14,16 +14,12 @@ from __future__ import annotations
 
 import argparse
 import bisect
-import os
-import queue
 import re
-import subprocess
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -128,23 +124,12 @@ class Explorer:
 
     def __init__(self, options: argparse.Namespace, test: str) -> None:
         self.options, self.test = options, test
-        self.cpus: queue.Queue[int] = queue.Queue()
-        for cpu in sorted(os.sched_getaffinity(0)):
-            self.cpus.put(cpu)
-        self.workers = self.cpus.qsize()
-
-    @contextmanager
-    def cpu(self) -> Iterator[int]:
-        """One of the host's CPUs, which nobody else has meanwhile."""
-        number = self.cpus.get()
-        try:
-            yield number
-        finally:
-            self.cpus.put(number)
+        self.cpus = machine.Cpus()
+        self.workers = self.cpus.count
 
     def play(self, args: Sequence[str]) -> Outcome:
         """Boot a guest with kernel arguments that say the schedule."""
-        with tempfile.TemporaryDirectory() as folder, self.cpu() as cpu:
+        with tempfile.TemporaryDirectory() as folder, self.cpus.one() as cpu:
             log = Path(folder) / "log"
             done = machine.boot(
                 self.options.kernel,

@@ -4,9 +4,10 @@
 tests/mutants/<topic>/NN-what.patch breaks one thing that the series promises.
 Each is applied to a private copy of linux/'s HEAD, built, and run with the
 tests that its line "Tests: NAME|GLOB ..." names, and with a line "Variant: smp"
-as that variant; as explore, under up to 200 seeds of each test. Of a changed header, what names what it defines is compiled anew,
-and all only if no test fails. A mutant whose tests all pass is missed: a failure.
-The unmutated kernel has to pass first.
+as that variant; as explore, under up to 200 seeds of each test. Of a changed
+header, what names what it defines is compiled anew, and all only if no test fails.
+A mutant whose tests all pass is missed: a failure. The unmutated kernel has to
+pass first.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ Assertions, messages and tracepoints aren't mutated: no test can tell.
 from __future__ import annotations
 
 import bisect
+import contextlib
 import os
 import re
 import shlex
@@ -492,7 +493,8 @@ def find(source: Path, arguments: Sequence[str], files: dict[str, Path]) -> dict
     """
     module = cindex()
     try:
-        unit = module.Index.create().parse(str(source), args=list(arguments))
+        with contextlib.chdir(os.getcwd()):     # libclang goes to -working-directory=
+            unit = module.Index.create().parse(str(source), args=list(arguments))
     except module.TranslationUnitLoadError:
         raise Fatal(f"libclang can't parse {source}") from None
     wanted = [File(name, path) for name, path in files.items()]

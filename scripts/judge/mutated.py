@@ -9,6 +9,7 @@ build folder aren't written to.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -87,14 +88,11 @@ class Program:
         target = f"{name[:-2]}.o"
         if target not in self.members:
             return None
-        here = os.getcwd()
-        os.chdir(self.plain)
         try:
-            command, read = fast.command_of(target)
+            with contextlib.chdir(self.plain):
+                command, read = fast.command_of(target)
         except fast.Kbuild:
             return None
-        finally:
-            os.chdir(here)
         return fast.words_of(command), {os.path.relpath(f, LINUX) for f in read
                                         if f.startswith(f"{LINUX}/")}
 
@@ -276,36 +274,17 @@ class Program:
         archive.unlink()
         archive.write_bytes(content)
         subprocess.run(["ar", "qDPST", "vmlinux.a", "uml_mutant.o"], cwd=self.farm, check=True)
-        here = os.getcwd()
-        os.chdir(self.farm)
-        try:
-            kallsyms, old = fast.Build.kallsyms(), b""
-            for _ in range(5):
-                done = self.shell("kallsymso=$1; vmlinux_link vmlinux.auto", kallsyms)
-                if done.returncode:
-                    return self.unresolved(done.stderr.decode(errors="replace"))
-                now = subprocess.run(["nm", "-n", "vmlinux.auto"], stdout=subprocess.PIPE,
-                                     check=True).stdout
-                if old and fast.move_kallsyms(Path("vmlinux.auto"), old, now):
-                    break
-                old, kallsyms = now, ".tmp_auto.kallsyms.o"
-                done = self.shell("mksysmap vmlinux.auto .tmp_auto.syms; "
-                                  "kallsyms .tmp_auto.syms .tmp_auto.kallsyms")
-            else:
-                raise Fatal("the mutated kernel's kallsyms don't settle")
+        with contextlib.chdir(self.farm):
+            try:
+                fast.link_program("vmlinux.auto", fast.Build.kallsyms(), b"", ".tmp_auto", 5)
+            except fast.Kbuild as why:
+                if not why.words:
+                    raise Fatal(f"the mutated kernel: {why}") from None
+                return self.unresolved(why.words)
             os.replace("vmlinux.auto", self.kernel)
-        finally:
-            os.chdir(here)
         shutil.rmtree(self.farm)
         stamp.write_text(state)
         return set()
-
-    @staticmethod
-    def shell(script: str, *args: str) -> subprocess.CompletedProcess[bytes]:
-        """A piece of link-vmlinux.sh, see scripts/kernel/fast.py."""
-        return subprocess.run(["bash", "-c", fast.LINK + script, "-", *args],
-                              stdin=subprocess.DEVNULL, capture_output=True,
-                              env={**os.environ, "GLIBC_TUNABLES": fast.MALLOC})
 
     def unresolved(self, words: str) -> set[str]:
         """The mutants of functions that need something that the compiler had left out."""

@@ -53,7 +53,11 @@ export CCACHE_DISABLE=1     # no two kallsyms are the same
 
 
 class Kbuild(Exception):
-    """Why Kbuild must do it."""
+    """Why Kbuild must do it, and the words of the program that failed."""
+
+    def __init__(self, why: str, words: str = "") -> None:
+        super().__init__(why)
+        self.words = words
 
 
 def mtime(path: str) -> int | None:
@@ -76,9 +80,9 @@ def shell(script: str, *args: str) -> None:
         Kbuild: it failed; Kbuild shows how.
     """
     done = subprocess.run(["bash", "-c", LINK + script, "-", *args], stdin=subprocess.DEVNULL,
-                          capture_output=True)
+                          capture_output=True, env={"GLIBC_TUNABLES": MALLOC, **os.environ})
     if done.returncode:
-        raise Kbuild(script)
+        raise Kbuild(script, done.stderr.decode(errors="replace"))
     sys.stderr.buffer.write(done.stderr)
 
 
@@ -284,26 +288,42 @@ class Build:
                  f"../{modpost} && cmp .vmlinux.export.c ../.vmlinux.export.c"],
                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT) as check:
-            kallsyms, nm = self.kallsyms(), Path(".fast.nm").read_bytes()
-            for _ in range(3):
-                shell('kallsymso=$1; vmlinux_link vmlinux.fast', kallsyms)
-                now = subprocess.run(["nm", "-n", "vmlinux.fast"], stdout=subprocess.PIPE,
-                                     check=True).stdout
-                if move_kallsyms(Path("vmlinux.fast"), nm, now):
-                    break
-                nm = now
-                kallsyms = ".tmp_vmlinux9.kallsyms.o"
-                shell("mksysmap vmlinux.fast .tmp_vmlinux9.syms; "
-                      "kallsyms .tmp_vmlinux9.syms .tmp_vmlinux9.kallsyms")
+            known = Path(".fast.nm").read_bytes()
+            kallsyms, nm = link_program("vmlinux.fast", self.kallsyms(), known, ".tmp_vmlinux9", 3)
+            if nm != known:
                 Path(".fast.nm").write_bytes(nm)
-            else:
-                raise Kbuild("kallsyms doesn't settle")
             said = check.communicate()[0].decode(errors="replace")
         if check.returncode or said:
             raise Kbuild(f"modpost: {said}")
         self.theirs.pop(next(f for f in self.theirs if f.endswith(".kallsyms.o")))
         self.theirs[kallsyms] = mtime(kallsyms)
         os.replace("vmlinux.fast", "linux")
+
+
+def link_program(program: str, kallsyms: str, nm: bytes, new: str,
+                 tries: int) -> tuple[str, bytes]:
+    """Link a program with a kallsyms object that has its addresses.
+
+    Args:
+        kallsyms: the object to begin with.
+        nm: what `nm -n` says of the program that it was made of; empty if nobody knows.
+        new: how the files of another one begin.
+        tries: links at most.
+
+    Returns:
+        The object that it has, and what `nm -n` says of the program of that.
+
+    Raises:
+        Kbuild: it doesn't link, or the addresses don't settle.
+    """
+    for _ in range(tries):
+        shell(f"kallsymso=$1; vmlinux_link {program}", kallsyms)
+        now = subprocess.run(["nm", "-n", program], stdout=subprocess.PIPE, check=True).stdout
+        if nm and move_kallsyms(Path(program), nm, now):
+            return kallsyms, nm
+        nm, kallsyms = now, f"{new}.kallsyms.o"
+        shell(f"mksysmap {program} {new}.syms; kallsyms {new}.syms {new}.kallsyms")
+    raise Kbuild("kallsyms doesn't settle")
 
 
 def move_kallsyms(program: Path, old: bytes, new: bytes) -> bool:
