@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from itertools import zip_longest
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -87,6 +88,12 @@ def test_schedule_of_another_kernel(kernel: Path, tmp_path: Path) -> None:
         explore.read_schedule(tmp_path / "none", kernel)
 
 
+def parting(one: str, other: str) -> str:
+    """Where two runs part, a line of each: pytest would compare all for minutes."""
+    return next((f"{a} | {b}" for a, b in zip_longest(one.splitlines(), other.splitlines())
+                 if a != b), "")
+
+
 @pytest.fixture
 def explored(kernel: Path) -> Path:
     """The program under test, if it has schedules by seeds."""
@@ -102,7 +109,7 @@ def test_same_seed_same_steps(explored: Path, boot: Boot, tmp_path: Path, test: 
         path = tmp_path / f"hash{n}"
         boot(test, "ncpus=2", "RACE_MS=50", f"explore={seed}", f"explore_hash={path}")
         runs.append(path.read_text())
-    assert runs[0] == runs[1] != runs[2]
+    assert not parting(runs[0], runs[1]) and parting(runs[0], runs[2])
 
 
 def test_no_alarm_is_lost(explored: Path, boot: Boot) -> None:
@@ -129,7 +136,7 @@ def test_same_steps_from_anywhere(explored: Path, tmp_path: Path, cpu: int,
     machine.boot(explored, [*machine.hostfs(other), *args.split()[:-1], f"explore_hash={where[3]}"],
                  [name], cpu=cpu)
     runs = [path.read_text() for path in where]
-    assert runs[0] and runs == 4 * runs[:1]
+    assert runs[0] and not any(parting(runs[0], run) for run in runs[1:])
 
 
 @pytest.mark.parametrize("way", ["explore_mean=300", "explore_pct=3:900000"])
@@ -141,10 +148,12 @@ def test_schedule_gives_the_run_of_its_seed(explored: Path, boot: Boot, tmp_path
     file.write_text("# a comment\n\n" + explore.lines_of(seed.plan, seed.order))
     boot("thp_split_shared", "ncpus=2", "explore=0", f"explore_schedule={file}",
          f"explore_log={again}")
-    assert len(seed.plan) == 3 if "pct" in way else len(seed.plan) > 1000
-    told = [[line for line in path.read_text().splitlines() if line[0] != "O"]
-            for path in (log, again)]
-    assert told[0] == told[1]
+    if "pct" in way:    # whose priority becomes the lowest gives its turn away
+        assert len(seed.plan) == 3 and any(h.source != h.target for h in seed.plan)
+    else:
+        assert len(seed.plan) > 1000
+    assert not parting(*("".join(line for line in path.read_text().splitlines(True)
+                                 if line[0] != "O") for path in (log, again)))
 
 
 def test_back_in_gdb(explored: Path) -> None:
