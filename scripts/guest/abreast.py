@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Run all tests in guests side by side, one a CPU, and show them as one run.
+"""Run all tests in guests side by side, and show them as one run.
 
-Each guest takes every so many-th test, in the same order as one guest would. What a
-test prints stays together, and the results are numbered as they come.
+Each guest takes every so many-th test, in the same order as one guest would. There are
+SHARES guests for each CPU, so that none is idle long at the end, and one more at a time
+than there are CPUs, since some tests wait. What a test prints stays together, and the
+results are numbered as they come.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from scripts.guest import machine
 from scripts.guest.console import Console
 from scripts.guest.ktap import RESULT
 
+SHARES = 4
 FRAME = re.compile(rb"KTAP version|1\.\.\d+$|# totals:")    # each guest has its own
 
 
@@ -68,26 +71,27 @@ class Part(Console):
 
 def run(kernel: Path, args: list[str], tests: list[str], timeout: int,
         verbose: bool) -> list[machine.Run]:
-    """Run tests in as many guests as there are CPUs; how each ended.
+    """Run tests in guests; how each of these ended.
 
     Args:
         args: the kernel's arguments.
         timeout: seconds that a test may take.
         verbose: show the output of passing tests.
     """
-    cpus = sorted(os.sched_getaffinity(0))
+    cpus = len(os.sched_getaffinity(0))
+    shares = min(SHARES * cpus, len(tests))
     results = Results(len(tests), not verbose)
 
     def guest(number: int) -> machine.Run:
         part = Part(results)
         try:
-            return machine.boot(kernel, args, tests[number::len(cpus)], timeout=timeout,
-                                cpu=cpus[number], sink=part.take)
+            return machine.boot(kernel, args, tests[number::shares], timeout=timeout,
+                                sink=part.take)
         finally:
             part.end()
 
-    with ThreadPoolExecutor(len(cpus)) as pool:
-        runs = list(pool.map(guest, range(min(len(cpus), len(tests)))))
+    with ThreadPoolExecutor(cpus + 1) as pool:
+        runs = list(pool.map(guest, range(shares)))
     outcomes = [test.outcome for done in runs for test in done.tests]
     print("# totals: {} passed, {} failed, {} skipped".format(
         *map(outcomes.count, ("pass", "fail", "skip"))), flush=True)
