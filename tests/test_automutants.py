@@ -247,6 +247,15 @@ def test_shortest_first() -> None:
     assert automutants.limit(["a", "b"], times) == 17
     times = {"pte_a": 3.0, "b": 1.0}
     assert automutants.choose({*times}, times, 6, "pte-ref") == ["pte_a", "b"]
+    assert automutants.choose({*times}, times, 6, "hvo", {"pte_a": 1}) == ["pte_a", "b"]
+
+
+def test_tests_that_caught_others(tmp_path: Path) -> None:
+    path = tmp_path / "results"
+    path.write_text("".join(json.dumps({"file": file, "by": by, "tests": ["t", "u"]}) + "\n"
+                            for file, by in (("a.c", "t"), ("a.c", "t"), ("a.c", ""),
+                                             ("a.c", "panic"), ("b.c", "u"))) + '{"fi')
+    assert automutants.kills_by_file(path) == {"a.c": {"t": 2}, "b.c": {"u": 1}}
 
 
 def test_listener_ends_at_the_first_failure() -> None:
