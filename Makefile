@@ -158,7 +158,7 @@ pagemap: kernel	## T=<test>: guest memory before and after it, by use and order 
 	$(Q)$(PYTHON) -m scripts.pictures.pagemap --kernel $(out)/linux --append '$(append)' -- '$(T)'
 
 # What measures `make` needs no kernel of its own.
-bench: $(if $(filter first,$(B)),,kernel)	## faults; B=first, loop, flush, huge-zero, pte-ref, hvo, team, tail-refs, allocators, threads; ROUNDS=<n>
+bench: $(if $(filter first,$(B)),,kernel)	## faults; B=first, loop, flush, huge-zero, pte-ref, hvo, team, tail-refs, allocators, threads, explore; ROUNDS=<n>
 	$(Q)$(PYTHON) -m scripts.measure.bench --kernel $(out)/linux $(B) \
 		$(if $(AGAINST),--against '$(AGAINST)') $(if $(ROUNDS),--rounds '$(ROUNDS)')
 

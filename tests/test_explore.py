@@ -9,7 +9,6 @@ import subprocess
 import sys
 from itertools import zip_longest
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from conftest import ROOTFS, Boot
@@ -124,9 +123,8 @@ def test_same_steps_from_anywhere(explored: Path, tmp_path: Path, cpu: int,
     other = tmp_path / "another folder" / "rootfs"
     shutil.copytree(ROOTFS, other, symlinks=True)
     where = [tmp_path / f"hash{n}" for n in range(4)]
-    options = SimpleNamespace(kernel=explored, rootfs=ROOTFS, cpus=2, timeout=60,
-                              append=f"explore_hash={where[0]}")
-    explore.Explorer(options, name).play(["explore=5"])     # type: ignore[arg-type]
+    setting = explore.Setting(explored, append=f"explore_hash={where[0]}")
+    explore.Explorer(setting, name).play(["explore=5"])
     run = [*RUNNER, "--kernel", str(explored), "--append", args]
     subprocess.run([*run[:-1], args + str(where[1]), name], check=True,
                    stdin=subprocess.DEVNULL, capture_output=True)

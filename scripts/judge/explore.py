@@ -119,10 +119,23 @@ def read_log(path: Path) -> tuple[list[HandOver], int, str, list[int]]:
     return hand_overs, steps, why, sorted(priorities, key=lambda cpu: -priorities[cpu])
 
 
+class Setting(NamedTuple):
+    """How a test is run under schedules."""
+
+    kernel: Path
+    rootfs: Path = BUILD / "rootfs"
+    append: str = ""        # more kernel arguments
+    cpus: int = 2           # virtual ones
+    timeout: int = 60       # seconds for a seed
+    strategy: str = "random"
+    depth: int = 3          # PCT: of the bug
+    mean: int = 0           # random: steps from one hand-over to the next; 0: of all magnitudes
+
+
 class Explorer:
     """Runs one test under schedules, one guest on each of the host's CPUs."""
 
-    def __init__(self, options: argparse.Namespace, test: str) -> None:
+    def __init__(self, options: Setting, test: str) -> None:
         self.options, self.test = options, test
         self.cpus = machine.Cpus()
         self.workers = self.cpus.count
@@ -330,12 +343,16 @@ def command() -> int:
     parser.add_argument("tests", nargs="*")
     parser.add_argument("--seeds", type=int, default=100, help="for each test (%(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="the first (%(default)s)")
-    parser.add_argument("--strategy", choices=("random", "pct"), default="random")
-    parser.add_argument("--mean", type=int, default=0,
+    default = Setting._field_defaults
+    parser.add_argument("--strategy", choices=("random", "pct"), default=default["strategy"])
+    parser.add_argument("--mean", type=int, default=default["mean"],
                         help="random: steps from one hand-over to the next; 0: of all magnitudes")
-    parser.add_argument("--depth", type=int, default=3, help="PCT: of the bug (%(default)s)")
-    parser.add_argument("--cpus", type=int, default=2, help="virtual ones (%(default)s)")
-    parser.add_argument("--timeout", type=int, default=60, help="seconds for a seed")
+    parser.add_argument("--depth", type=int, default=default["depth"],
+                        help="PCT: of the bug (%(default)s)")
+    parser.add_argument("--cpus", type=int, default=default["cpus"],
+                        help="virtual ones (%(default)s)")
+    parser.add_argument("--timeout", type=int, default=default["timeout"],
+                        help="seconds for a seed")
     parser.add_argument("--check", type=Path, metavar="SCHEDULE",
                         help="only say whether a schedule is one of this kernel")
     json_option(parser)
@@ -348,9 +365,10 @@ def command() -> int:
         raise Fatal("SEEDS and DEPTH must be at least 1, SEED not below 0")
     if not options.tests:
         raise Fatal("which tests? T=\"name glob ...\"; `make list` lists them")
+    setting = Setting(*(getattr(options, name) for name in Setting._fields))
     failed: dict[str, object] = {}
     for test in testlist.match(options.tests, options.rootfs):
-        explorer = Explorer(options, test)
+        explorer = Explorer(setting, test)
         found = explorer.search(range(options.seed, options.seed + options.seeds))
         if found:
             seed, outcome = found

@@ -65,10 +65,9 @@ def hunt(variant: str, tests: list[str]) -> str:
     """Who catches the mutant at hand, in a few words; empty if nobody does."""
     if "explore" not in variant:
         return blame(run(variant, tests))
-    options = argparse.Namespace(kernel=WORK / variant / "linux", rootfs=BUILD / "rootfs",
-                                 append="", cpus=2, timeout=TIMEOUT)
+    setting = explore.Setting(WORK / variant / "linux", timeout=TIMEOUT)
     for test in tests:
-        if found := explore.Explorer(options, test).first_failure(range(1, SEEDS + 1)):
+        if found := explore.Explorer(setting, test).first_failure(range(1, SEEDS + 1)):
             seed, outcome = found
             return f"{test} with SEED={seed}: {outcome.run.problem or outcome.problem}"
     return ""

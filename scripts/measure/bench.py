@@ -5,7 +5,8 @@
 "flush" about SMP; "huge-zero", "pte-ref", "hvo" and "tail-refs" compare kernels with
 different forms of that mechanism, "team" compares page teams with large folios and small
 pages, "allocators" shows pte-ref with jemalloc and tcmalloc, "threads" what a second CPU
-is worth to the threads of one process, also of two kernels. "first" is `make` in a new
+is worth to the threads of one process, also of two kernels. "explore" says how soon seeds
+meet the races of tests/mutants, and how soon plain runs do. "first" is `make` in a new
 clone, once if no number of rounds is given.
 
 All configurations take turns for several rounds, since a shared host's speed
@@ -25,7 +26,7 @@ from functools import partial
 from pathlib import Path
 from statistics import median
 
-from scripts.measure import allocators, first
+from scripts.measure import allocators, first, power
 from scripts.kernel import config, fast
 from scripts.guest import machine
 from scripts.common import BUILD, LINUX, ROOT, Fatal, main
@@ -399,7 +400,7 @@ def allocator(kernel: Path, _: int) -> None:
 
 BENCHES = {"faults": faults, "loop": loop, "flush": flush, "huge-zero": huge_zero,
            "pte-ref": pte_ref, "allocators": allocator, "hvo": hvo, "team": team,
-           "tail-refs": tail_refs, "threads": threads}
+           "tail-refs": tail_refs, "threads": threads, "explore": power.measure}
 ROUNDS = 5
 
 

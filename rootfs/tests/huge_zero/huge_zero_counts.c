@@ -2,7 +2,8 @@
 /*
  * The huge zero page has one reference for each PMD that maps it, and one more,
  * after each step: faults, fork, copy on write, every way to unmap, to split, to
- * move and to protect a part or all of it, exit.
+ * move and to protect a part or all of it, exit; also if there are more small pages
+ * beside it than are unmapped in one go.
  */
 #include "huge_zero.h"
 
@@ -41,6 +42,26 @@ static char *remap(char *from, char *to, int flags)
 	return q;
 }
 
+#define NR_SMALL	24	/* times 512: struct mmu_gather takes 10,000 at a time */
+
+/* Two huge zero pages, and small pages above them */
+static char *beside_small(void)
+{
+	char *q = huge_area(2 + NR_SMALL);
+
+	madvise(q + 2 * HPAGE_SIZE, NR_SMALL * HPAGE_SIZE, MADV_NOHUGEPAGE);
+	force_read_pages(q, 2 * HPAGE_NR, PAGE_SIZE);
+	memset(q + 2 * HPAGE_SIZE, 1, NR_SMALL * HPAGE_SIZE);
+	return q;
+}
+
+static int small_child(void)
+{
+	beside_small();
+	turn_over();
+	return 0;
+}
+
 int main(void)
 {
 	char *q, *hole;
@@ -48,7 +69,17 @@ int main(void)
 	long zero = 0;
 	int mem;
 
-	huge_zero_start(35);
+	huge_zero_start(39);
+	q = beside_small();
+	test_mapped(2, "beside many small pages");
+	munmap(q, (2 + NR_SMALL) * HPAGE_SIZE);
+	test_mapped(0, "unmapped with these");
+	pid = turns_start(small_child);
+	test_mapped(2, "in a child");
+	turns_end();
+	child_status(pid);
+	test_mapped(0, "its exit");
+
 	p = huge_area(NR);
 	force_read_pages(p, 1, PAGE_SIZE);
 	test_mapped(1, "a read");
