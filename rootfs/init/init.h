@@ -54,8 +54,13 @@ void save_coverage(void);
 void start_trace(void);
 void save_trace(void);
 
-/* leaks.c: kB of memory that is missing now and was not at the last call */
-long leaked(void);
+/* leaks.c */
+void refresh_counters(void);
+/*
+ * What is in use now and was not at the last call, or the other way round, in words; NULL if
+ * nothing. *@less: there is less of something, by a count that must have been wrong.
+ */
+const char *leaked(bool *less);
 
 /* khugepaged.c: keep it asleep unless a test wakes it */
 void quiet_khugepaged(void);

@@ -262,6 +262,7 @@ static enum verdict run_once(const struct test *t, struct run *run)
 	close(fds[0]);
 	left = kill_leftovers();
 	wrong = audit_page_tables();
+	refresh_counters();
 	read_kmsg(run);
 	if (run->quiet)
 		restore_console(level, level_len);
@@ -303,24 +304,25 @@ static enum verdict run_once(const struct test *t, struct run *run)
 }
 
 /*
- * Run a test, and say how it went. A test after which memory is missing runs again, twice:
- * the first time it may have been what the kernel keeps for good.
+ * Run a test, and say how it went. A test that leaves something in the kernel runs again,
+ * twice: the first time it may have been what the kernel keeps for good.
  */
 static enum verdict run_test(const struct test *t, int nr)
 {
 	struct run run = { 0 };
 	enum verdict verdict = run_once(t, &run);
-	/* LEAKS=1 on the kernel's command line: not all tests are fit for it yet */
-	long missing = getenv("LEAKS") ? leaked() : 0;
+	bool less;
+	const char *left = leaked(&less);
 	int i;
 
-	for (i = 0; i < 2 && verdict == PASS && missing > 0 && !run.keeps; i++) {
+	for (i = 0; i < 2 && verdict == PASS && left && !less && !run.keeps; i++) {
+		printf("  # leaves %s: again, to see whether it does so each time\n", left);
 		memset(&run, 0, sizeof(run));
 		verdict = run_once(t, &run);
-		missing = leaked();
+		left = leaked(&less);
 	}
-	if (verdict == PASS && missing > 0 && !run.keeps) {
-		printf("  # leaks memory: %ld kB each time\n", missing);
+	if (verdict == PASS && left && !run.keeps) {
+		printf("  # leaves %s\n", left);
 		verdict = FAIL;
 	}
 	if (verdict == SKIP)
@@ -335,6 +337,7 @@ bool run_selected(void)
 {
 	int i, nr = 0, count[3] = { 0 };
 	struct run boot = { 0 };
+	bool less;
 
 	kmsg = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	if (kmsg < 0)
@@ -352,8 +355,7 @@ bool run_selected(void)
 	if (trace_dir)
 		start_trace();
 
-	if (getenv("LEAKS"))
-		leaked();
+	leaked(&less);
 	for (i = 0, nr = 0; i < nr_tests; i++) {
 		long scans;
 
