@@ -79,7 +79,7 @@ static struct count pages[] = {
 	COUNT("nr_anon_transparent_hugepages"), COUNT("nr_shmem"),
 	COUNT("nr_shmem_hugepages"), COUNT("nr_shmem_pmdmapped"), COUNT("nr_file_hugepages"),
 	COUNT("nr_file_pmdmapped"), COUNT("nr_isolated_anon"), COUNT("nr_isolated_file"),
-	COUNT("nr_swapcached"), COUNT("nr_page_table_pages"),
+	COUNT("nr_swapcached"), COUNT("nr_page_table_pages"), COUNT("nr_hugetlb"),
 };
 
 static struct count pins = COUNT("pins"), uncounted = COUNT("pages that nr_file_pages lacks");
@@ -155,8 +155,8 @@ static void count_pages(void)
 		fclose(f);
 	pages[0].now -= own_pages();
 	uncounted.now += unevictable;
-	/* What is on its way to a list is on none yet. */
-	if (uncounted.now < 0)
+	/* A CPU keeps some on its way to a list or from one. */
+	if (uncounted.now < 64 * sysconf(_SC_NPROCESSORS_ONLN))
 		uncounted.now = 0;
 }
 

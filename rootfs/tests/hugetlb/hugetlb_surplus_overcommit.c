@@ -9,8 +9,9 @@
 int main(void)
 {
 	char *p, *q;
+	long used;
 
-	hugetlb_start(16, 1);
+	hugetlb_start(18, 1);
 	pool_overcommit(2);
 	p = hugetlb_pages(3, 0);
 	test_pool(3, 3, 3, 2, "mmap() of 3 with a pool of 1 and 2 to overcommit");
@@ -25,6 +26,14 @@ int main(void)
 	test_data(p, 0, 2 * HPAGE_SIZE, 1, "the other two's bytes");
 	area_free(p, 2);
 	test_pool(1, 1, 0, 0, "munmap() of all");
+
+	/* Two that come, and aren't enough */
+	p = hugetlb_pages(1, 1);
+	used = vmstat("nr_hugetlb");
+	q = hugetlb_map(3, MAP_PRIVATE);
+	test_true(q == MAP_FAILED && errno == ENOMEM, "ENOMEM for 3 more than the pool has");
+	test_vmstat("nr_hugetlb", used, 0);
+	area_free(p, 1);
 
 	/* One that is never touched */
 	p = hugetlb_pages(2, 0);

@@ -105,6 +105,7 @@ int main(void)
 	if (file_number("/proc/meminfo", "MemTotal:") < 900 << 10)
 		ksft_exit_skip("it takes 1 GB of memory\n");
 	ksft_set_plan(6);
+	ksft_print_msg("keeps-memory: page tables of the kernel's own mappings\n");
 	if (!access(DROPS, F_OK))
 		drops = file_number(DROPS, NULL);
 	setrlimit(RLIMIT_MEMLOCK, &locked);
