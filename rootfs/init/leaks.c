@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* What a test leaves behind in the kernel's memory */
+#include <limits.h>
 #include <sched.h>
 
 #include "init.h"
@@ -54,13 +55,16 @@ void refresh_counters(void)
 	close(fd);
 }
 
-/* What is as many after a test as it was before, and how many that is */
+/*
+ * What is as many after a test as it was before, and how many that is. There are never fewer
+ * than at the start: at most, some of an earlier test go late.
+ */
 struct count {
 	const char *name;
-	long before, now;
+	long before, now, least;
 };
 
-#define COUNT(text)	{ .name = text }
+#define COUNT(text)	{ .name = text, .least = LONG_MAX }
 
 /*
  * What an address space is made of. Each is gone with the last process that had it; init's
@@ -181,14 +185,14 @@ static void visit_cpus(void)
 static bool differs(const struct count *count, size_t nr)
 {
 	for (; nr; count++, nr--)
-		if (count->now != count->before)
+		if (count->now > count->before || count->now < count->least)
 			return true;
 	return false;
 }
 
 /*
- * Add what there is more or less of to @text, and make it what was before. Whether there is
- * less of something.
+ * Add what there is more of to @text, and what there is less of than ever, and make it what
+ * was before. Whether there is less of something.
  */
 static bool tell(struct count *count, size_t nr, char *text, size_t size)
 {
@@ -197,10 +201,13 @@ static bool tell(struct count *count, size_t nr, char *text, size_t size)
 
 	for (; nr; count++, nr--) {
 		len = strlen(text);
-		if (count->now != count->before)
+		if (count->now > count->before || count->now < count->least)
 			snprintf(text + len, size - len, "%s%+ld %s", len ? ", " : "",
 				 count->now - count->before, count->name);
-		less |= count->now < count->before;
+		if (count->now < count->least) {
+			count->least = count->now;
+			less = true;
+		}
 		count->before = count->now;
 	}
 	return less;
@@ -208,7 +215,8 @@ static bool tell(struct count *count, size_t nr, char *text, size_t size)
 
 const char *leaked(bool *less)
 {
-	static struct count memory = COUNT("kB of memory");
+	/* What is free may become more. */
+	static struct count memory = { .name = "kB of memory", .least = LONG_MIN };
 	static const struct {
 		struct count *count;
 		size_t nr;
@@ -232,8 +240,6 @@ const char *leaked(bool *less)
 		/* Not all tests are fit for that yet. */
 		if (getenv("LEAKS"))
 			memory.now = unaccounted();
-		if (memory.now < memory.before)
-			memory.before = memory.now;
 		for (differ = false, i = 0; i < ARRAY_SIZE(all); i++)
 			differ |= differs(all[i].count, all[i].nr);
 		if (!differ || !known)
@@ -244,8 +250,10 @@ const char *leaked(bool *less)
 	*less = false;
 	for (i = 0; i < ARRAY_SIZE(all); i++)
 		*less |= tell(all[i].count, all[i].nr, text, sizeof(text));
-	if (!known)
+	if (!known) {
 		text[0] = '\0';
+		*less = false;
+	}
 	known = true;
 	return text[0] ? text : NULL;
 }
